@@ -1,0 +1,136 @@
+"""What is to be signed, and where it stands."""
+
+from datetime import datetime
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from escalations import clock
+from escalations.states import Floor, Kind, Risk, Severity, State, Verdict
+
+from .incidents import Incident, new_id
+from .people import Person, Role
+from .sources import Source
+
+
+class ProposalQuerySet(models.QuerySet):
+    def open(self) -> "ProposalQuerySet":
+        """Pending ones that have been routed: what stands in some role's queue."""
+        return self.filter(state=State.PENDING, routed_at__isnull=False)
+
+    def overdue(self, moment: datetime) -> "ProposalQuerySet":
+        """Open ones whose next step or expiry has come."""
+        return self.open().filter(due_at__lte=moment)
+
+    def in_queues_of(self, person: Person) -> "ProposalQuerySet":
+        """Open ones this person's roles are asked for; all of them for managers (who may decide everywhere)."""
+        roles = list(person.roles())
+        if any(role.decides_everything for role in roles):
+            return self.open()
+        return self.open().filter(role__in=roles)
+
+
+class Proposal(models.Model):
+    """An action with args, or a draft, awaiting or having a decision. Revisions of one incident form a line.
+
+    The content (`content`, the canonical JSON whose SHA-256 is `args_digest`, and what is derived from it) is immutable. `version`
+    rises with everything a reviewer could have seen change. `policy` is the escalation policy as it was when this was routed:
+    {"name", "steps": [{"role": id, "name", "after": s}], "expires_after": s, "fallback", "valid_for": s}, repeats written out.
+    """
+
+    AUTHORS = [("source", "the source"), ("system", "Countersign"), ("person", "a reviewer's edit"), ("model", "the model")]
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="proposals")
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="+")
+    test = models.BooleanField(default=False)
+    kind = models.CharField(max_length=12, choices=Kind)
+    revision = models.PositiveSmallIntegerField(default=1)
+    author = models.CharField(max_length=6, choices=AUTHORS, default="source")
+    author_person = models.ForeignKey(Person, null=True, on_delete=models.PROTECT, related_name="+")
+    action = models.CharField(max_length=200, blank=True)
+    args = models.JSONField(null=True)
+    draft = models.JSONField(null=True)
+    content = models.TextField()
+    args_digest = models.CharField(max_length=71)
+    description = models.TextField(blank=True)
+    args_schema = models.JSONField(null=True)
+    allowed_decisions = ArrayField(models.CharField(max_length=8, choices=Verdict), default=list)
+    claims = models.JSONField(default=dict)  # confidence, reversible, impact, fallback: the source's word, never proof
+    created_at = models.DateTimeField(default=clock.now)
+    # -- routing
+    routed_at = models.DateTimeField(null=True)
+    title = models.CharField(max_length=500, blank=True)
+    severity = models.CharField(max_length=10, choices=Severity, default=Severity.INFO)
+    category = models.CharField(max_length=80, blank=True)
+    confidence = models.FloatField(null=True)
+    risk = models.CharField(max_length=8, choices=Risk, default=Risk.MEDIUM)
+    floor = models.CharField(max_length=6, choices=Floor, default=Floor.REVIEW)
+    triggers = models.JSONField(default=list)  # [{"name", "why", "where"}], in the order of states.TRIGGERS
+    rules = models.JSONField(default=list)  # every rule that matched or failed: [{"name", "floor", "why", "error"}]
+    policy = models.JSONField(default=dict)
+    # -- the life
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    version = models.PositiveIntegerField(default=1)
+    role = models.ForeignKey(Role, null=True, on_delete=models.PROTECT, related_name="+")
+    step = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    parked_at = models.DateTimeField(null=True)
+    warned_at = models.DateTimeField(null=True)  # "about to expire" was said
+    claimed_by = models.ForeignKey(Person, null=True, on_delete=models.PROTECT, related_name="+")
+    claim_until = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+
+    objects = ProposalQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["incident", "revision"], name="revision_once"),
+            models.UniqueConstraint(fields=["incident"], condition=Q(state=State.PENDING), name="one_pending_per_incident"),
+            models.CheckConstraint(
+                condition=Q(state=State.PENDING, settled_at=None) | (~Q(state=State.PENDING) & Q(settled_at__isnull=False)),
+                name="settled_has_a_time",
+            ),
+        ]
+        indexes = [
+            # timers: open proposals whose time is up.
+            models.Index(fields=["due_at"], condition=Q(state=State.PENDING), name="proposal_open_by_due"),
+            # inbox: a role's queue, due soonest first.
+            models.Index(fields=["role", "due_at", "id"], condition=Q(state=State.PENDING), name="proposal_queue"),
+            # managers' inbox: every queue, due soonest first.
+            models.Index(fields=["due_at", "id"], condition=Q(state=State.PENDING), name="proposal_all_queues"),
+            # timers: lapsed claims.
+            models.Index(fields=["claim_until"], condition=Q(claim_until__isnull=False), name="proposal_claims"),
+            # law 12: was a person ever asked for the same thing?
+            models.Index(fields=["source", "args_digest", "created_at"], name="proposal_same_ask"),
+            # settled page.
+            models.Index(fields=["-settled_at", "-id"], condition=Q(settled_at__isnull=False), name="proposal_settled"),
+            # similar past decisions: what this source was told the last times it wanted the same action.
+            models.Index(
+                fields=["source", "action", "-settled_at"], condition=Q(settled_at__isnull=False), name="proposal_precedents"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title or self.action} (revision {self.revision})"
+
+    def get_absolute_url(self) -> str:
+        return f"/proposals/{self.pk}/"
+
+    @property
+    def trigger_names(self) -> list[str]:
+        return [trigger["name"] for trigger in self.triggers]
+
+
+class Comment(models.Model):
+    """A reviewer's word to colleagues; decides nothing."""
+
+    proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="comments")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    text = models.TextField()
+    at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        ordering = ["at", "pk"]
