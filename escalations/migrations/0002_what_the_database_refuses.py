@@ -25,7 +25,7 @@ MUTABLE = {
     "escalations_incident": ("status", "severity", "category", "triggers", "escalate", "pattern", "settled_at"),
     "escalations_proposal": (
         "routed_at", "title", "severity", "category", "confidence", "risk", "floor", "triggers", "rules", "policy", "state",
-        "version", "role_id", "step", "due_at", "expires_at", "parked_at", "warned_at", "claimed_by_id", "claim_until",
+        "version", "role_id", "asked", "step", "due_at", "expires_at", "parked_at", "warned_at", "claimed_by_id", "claim_until",
         "settled_at",
     ),
 }

@@ -74,6 +74,7 @@ class Proposal(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     version = models.PositiveIntegerField(default=1)
     role = models.ForeignKey(Role, null=True, on_delete=models.PROTECT, related_name="+")
+    asked = ArrayField(models.IntegerField(), default=list)  # every role asked so far: their members may go on reading
     step = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)

@@ -1,0 +1,147 @@
+"""The life of everything that has one, as tables. Nothing else in the code knows which move is legal."""
+
+from django.db.models import TextChoices
+
+
+class State(TextChoices):
+    """A proposal's state. `lifecycle` is its only writer."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    EDITED = "edited"
+    REJECTED = "rejected"
+    ANSWERED = "answered"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+
+
+MOVES: dict[State, frozenset[State]] = {State.PENDING: frozenset(State) - {State.PENDING}}
+OPEN = frozenset(MOVES)
+SETTLED = frozenset(State) - OPEN
+UNDECIDED = frozenset({State.WITHDRAWN, State.SUPERSEDED})  # settled with neither a decision nor a delivery
+
+
+class Verdict(TextChoices):
+    """What a decision says."""
+
+    APPROVE = "approve"
+    EDIT = "edit"
+    REJECT = "reject"
+    RESPOND = "respond"
+
+
+STATE_OF = {
+    Verdict.APPROVE: State.APPROVED,
+    Verdict.EDIT: State.EDITED,
+    Verdict.REJECT: State.REJECTED,
+    Verdict.RESPOND: State.ANSWERED,
+}
+
+
+class Status(TextChoices):
+    """What an incident's caller is told."""
+
+    RECEIVED = "received"
+    WAITING = "waiting"
+    SETTLED = "settled"
+
+
+class Kind(TextChoices):
+    EXCEPTION = "exception"
+    ACTION = "action"
+    DRAFT = "draft"
+    QUESTION = "question"
+    HANDOFF = "handoff"
+    ALERT = "alert"
+
+
+DEFAULT_DECISIONS: dict[Kind, tuple[Verdict, ...]] = {
+    Kind.ACTION: (Verdict.APPROVE, Verdict.EDIT, Verdict.REJECT, Verdict.RESPOND),
+    Kind.DRAFT: (Verdict.APPROVE, Verdict.EDIT, Verdict.REJECT, Verdict.RESPOND),
+    Kind.EXCEPTION: (Verdict.APPROVE, Verdict.EDIT, Verdict.RESPOND),
+    Kind.ALERT: (Verdict.APPROVE, Verdict.EDIT, Verdict.RESPOND),
+    Kind.QUESTION: (Verdict.RESPOND, Verdict.REJECT),
+    Kind.HANDOFF: (Verdict.RESPOND, Verdict.REJECT),
+}
+
+
+class Severity(TextChoices):
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Floor(TextChoices):
+    AUTO = "auto"
+    REVIEW = "review"
+    BLOCK = "block"
+
+
+class Risk(TextChoices):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Fallback(TextChoices):
+    REJECT = "reject"
+    PARK = "park"
+    APPROVE = "approve"
+
+
+class RuleState(TextChoices):
+    DRAFT = "draft"
+    SHADOW = "shadow"
+    LIVE = "live"
+    ARCHIVED = "archived"
+
+
+class Sending(TextChoices):
+    """The life of an outbound row, a delivery or a notice."""
+
+    WAITING = "waiting"  # to be sent when next_try_at has come
+    SENT = "sent"
+    NOTHING_TO_SEND = "nothing_to_send"  # the caller has no callback and polls
+    GIVEN_UP = "given_up"
+
+
+class Stage(TextChoices):
+    """What a piece of work waits for. A row of `Work` moves through these from left to right."""
+
+    CLASSIFY = "classify"
+    ROUTE = "route"
+    REDRAFT = "redraft"
+    DONE = "done"
+
+
+# In the order in which they are asked for the role when no rule names one. Who adds one adds a default row in `defaults.py`.
+TRIGGERS = (
+    "high_stakes",
+    "irreversible",
+    "policy_conflict",
+    "sensitive_data",
+    "injection_suspected",
+    "user_request",
+    "user_complaint",
+    "low_confidence",
+    "unfamiliar",
+    "loop_detected",
+    "agent_failed",
+    "classifier_failed",
+)
+ALWAYS_ON = frozenset({"user_request", "classifier_failed"})
+
+_SEVERITIES = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
+_FLOORS = (Floor.AUTO, Floor.REVIEW, Floor.BLOCK)
+
+
+def worst(*said: str | None) -> Severity:
+    """Return the worst severity of those said; `info` when nobody said anything."""
+    return max((Severity(one) for one in said if one), key=_SEVERITIES.index, default=Severity.INFO)
+
+
+def strictest(*floors: str | None) -> Floor:
+    """Return the floor with the most human involvement; `review` when there is none to choose from (nothing matched)."""
+    return max((Floor(one) for one in floors if one), key=_FLOORS.index, default=Floor.REVIEW)
