@@ -1,0 +1,120 @@
+"""What stands before every view: an id for the logs, headers for machines, and the way back to the sign-in page."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django_htmx.http import HttpResponseClientRedirect
+from rest_framework.permissions import BasePermission
+
+from hitl_site import logs
+
+logger = logging.getLogger("countersign.request")
+
+USABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+class RequestIds:
+    """Give each request an id (the caller's X-Request-ID when it is usable), log its outcome, hand the id back."""
+
+    async_capable = True
+    sync_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
+        if iscoroutinefunction(self):
+            return self._later(request)
+        identifier, began = self._begin(request)
+        return self._end(request, self.get_response(request), identifier, began)
+
+    async def _later(self, request: HttpRequest) -> HttpResponse:
+        identifier, began = self._begin(request)
+        return self._end(request, await self.get_response(request), identifier, began)
+
+    def _begin(self, request: HttpRequest) -> tuple[str, float]:
+        sent = request.headers.get("X-Request-ID", "")
+        identifier = sent if USABLE_ID.fullmatch(sent) else uuid.uuid4().hex
+        # Not reset on the way out: each request runs in a context of its own.
+        logs.request_id.set(identifier)
+        return identifier, time.perf_counter()
+
+    def _end(self, request: HttpRequest, response: HttpResponse, identifier: str, began: float) -> HttpResponse:
+        response.headers["X-Request-ID"] = identifier
+        took = round((time.perf_counter() - began) * 1000, 1)
+        # The path without its query: what stands behind the question mark may be a search for somebody's name.
+        facts = {"method": request.method, "path": request.path, "status": response.status_code, "ms": took}
+        level = logging.DEBUG if request.path in settings.MACHINE_PATHS else logging.INFO
+        logger.log(level, "%s %s %s", request.method, request.path, response.status_code, extra=facts)
+        return response
+
+
+class MachineHeaders:
+    """The headers an answer to a machine needs. Awaits the view and nothing else, so that waiting holds no thread."""
+
+    async_capable = True
+    sync_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
+        if iscoroutinefunction(self):
+            return self._later(request)
+        return self._dress(self.get_response(request))
+
+    async def _later(self, request: HttpRequest) -> HttpResponse:
+        return self._dress(await self.get_response(request))
+
+    def _dress(self, response: HttpResponse) -> HttpResponse:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        if settings.PRODUCTION:
+            response.headers.setdefault("Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}")
+        return response
+
+
+class SignInAgain(LoginRequiredMiddleware):
+    """Every page asks for a person. A fragment does not get a sign-in form inside it: the browser is sent to the page.
+
+    The API answers with its own 401, health and static files are for everyone.
+    """
+
+    def process_view(self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any) -> HttpResponse | None:
+        """Return the way to the sign-in page for a stranger, else nothing."""
+        if request.path.startswith(settings.NO_SIGN_IN_PATHS):
+            return None
+        answer: HttpResponse | None = super().process_view(request, view_func, view_args, view_kwargs)
+        return answer
+
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponse:
+        """Return a redirect; for htmx one of the whole page, back to the page the fragment was asked from."""
+        if not getattr(request, "htmx", None):
+            if request.method not in {"GET", "HEAD"}:  # never come back to an address that only takes forms
+                return HttpResponse(status=303, headers={"Location": reverse("login")})
+            answer: HttpResponse = super().handle_no_permission(request, view_func)
+            return answer
+        query = {"next": request.htmx.current_url_abs_path or "/"}  # type: ignore[attr-defined]
+        return HttpResponseClientRedirect(reverse("login", query=query))
+
+
+class NobodyMay(BasePermission):
+    """The closed default of the API: a view that names no permission of its own lets nobody in."""
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        """Return False, always."""
+        return False

@@ -1,0 +1,3 @@
+"""Where the addresses lead."""
+
+urlpatterns: list = []
