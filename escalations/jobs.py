@@ -1,0 +1,81 @@
+"""What the queue's tasks run: each drains its stage for a while. Nothing imports this module; the queue finds it by name.
+
+A job takes no argument it needs, catches what goes wrong (the queue would keep a failure, its arguments and its traceback for
+ever) and returns nothing. Whatever it did not finish is still due in its table, and the timers wake again.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from escalations import classify as classification
+from escalations import deliver as delivery
+from escalations import notify as notices
+from escalations import queue
+from escalations import route as routing
+from escalations.classify import redraft as redrafting
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 20.0  # when the last batch begins; it may take the model's whole time (60 s) and must end within the queue's 90
+
+
+def classify(*_: object) -> None:
+    """Classify what is due."""
+    _drain("classify", classification.run_batch)
+
+
+def route(*_: object) -> None:
+    """Route what is classified."""
+    _drain("route", routing.run_batch)
+
+
+def redraft(*_: object) -> None:
+    """Have the model write the revisions reviewers asked for."""
+    _drain("redraft", redrafting.run_batch)
+
+
+def deliver(*_: object) -> None:
+    """Send outcomes that are due."""
+    _drain("deliver", delivery.run_batch)
+
+
+def notify(*_: object) -> None:
+    """Send notices that are due."""
+    _drain("notify", notices.run_batch)
+
+
+def heartbeat(*_: object) -> None:
+    """Write that the queue moves: somebody pulled a task and ran it."""
+    _guarded("heartbeat", lambda: (queue.woken("heartbeat"), queue.beat("queue")))
+
+
+def _drain(kind: str, run_batch: Callable[[], int]) -> None:
+    def work() -> None:
+        queue.woken(kind)
+        end = time.monotonic() + DRAIN_SECONDS
+        while run_batch():
+            if time.monotonic() >= end:  # go to the end of the line: the other kinds wait too
+                queue.wake(kind)
+                return
+
+    _guarded(kind, work)
+
+
+def _guarded(kind: str, work: Callable[[], object]) -> None:
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - the queue would store what escapes, payloads in its text included, for ever
+        logger.error("job failed", extra={"job": kind, "error": type(error).__name__, "where": whence(error)})
+
+
+def whence(error: BaseException) -> str:
+    """Return "module:line" of the deepest frame of ours: enough to find the place, with nothing of what was being worked on."""
+    where = ""
+    traceback = error.__traceback__
+    while traceback is not None:
+        name = traceback.tb_frame.f_globals.get("__name__", "")
+        if name.split(".")[0] in ("escalations", "hitl_site"):
+            where = f"{name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return where
