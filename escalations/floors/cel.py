@@ -68,7 +68,7 @@ _PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): ([^\n]*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _RESERVED = frozenset(
-    "as break const continue else false for function if import in let loop namespace null package return true var void while".split()
+    ["as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "namespace", "null", "package", "return", "true", "var", "void", "while"]
 )
 _NO_OVERLOAD = re.compile(r"found no matching overload for '([^']*)' applied to '\(?([^')]*)\)?")
 _MISSING_KEY = re.compile(r'Key not found in map : "?([^"]*)"?')
@@ -76,7 +76,8 @@ _OVERLOAD = re.compile(r"No matching overloads found : (\S+?)\((.*)\)")
 _UNBOUND = re.compile(r'No value with name "([^"]*)"')
 _BEYOND = re.compile(r"out of range for '([^'\[]*)")
 _WORDS = {
-    "string": "text", "int": "a whole number", "int64": "a whole number", "uint": "a whole number", "uint64": "a whole number", "double": "a number", "bool": "true/false",
+    "string": "text", "int": "a whole number", "int64": "a whole number", "uint": "a whole number", "uint64": "a whole number",
+    "double": "a number", "bool": "true/false",
     "null_type": "null", "list": "a list", "map": "an object", "timestamp": "a time", "duration": "a duration",
 }  # fmt: skip
 
@@ -191,7 +192,8 @@ def _compiled(text: str, auto: bool, paths: frozenset[str]) -> Condition:
         raise _invalid("The condition holds characters that are not text.", 1, 1) from None
     kind = program.return_type()
     if kind not in (cel.Type.BOOL, cel.Type.DYN):
-        raise _invalid(f"A condition must be true or false; this one is {_WORDS.get(kind.name().lower(), kind.name().lower())}.", 1, 1)
+        is_a = _WORDS.get(kind.name().lower(), kind.name().lower())
+        raise _invalid(f"A condition must be true or false; this one is {is_a}.", 1, 1)
     return Condition(text, auto, program, scope)
 
 
@@ -223,7 +225,7 @@ def _present(name: str, facts: Mapping[str, Any], *, strict: bool) -> Any:
     return NAMES[name][1] if value is None else _plain(value, strict=strict)
 
 
-def _plain(value: Any, *, strict: bool, depth: int = 0) -> Any:  # noqa: PLR0911 - one answer a type
+def _plain(value: Any, *, strict: bool, depth: int = 0) -> Any:
     """Return the value as the evaluator can take it. An integer beyond 64 bits is compared as a double; where `strict`, it
 
     stays what it is and the evaluator answers with an error, which is no match."""
