@@ -1,7 +1,8 @@
 """The two outboxes: rows that say something has to leave, written in the transaction that caused it.
 
-Nothing is sent here. Each `open_…` costs one INSERT (a role's fan-out one SELECT more) and a wake-up; both commit or roll back
-with the caller. `deliver` and `notify` send what these rows say, at least once, with the row's id as the stable message id.
+Nothing is sent here. Each `open_…` costs one INSERT (a role's fan-out one SELECT more) and a wake-up; both commit or
+roll back with the caller. `deliver` and `notify` send what these rows say, at least once, with the row's id as the
+stable message id.
 """
 
 from collections import defaultdict
@@ -12,12 +13,21 @@ from typing import Any
 from django.db.models import F
 
 from escalations import clock, queue, vault
-from escalations.models import Decision, Delivery, Incident, Notice, Person, Proposal, Question, Role, SigningSecret, Source
+from escalations.models import (
+    Decision,
+    Delivery,
+    Incident,
+    Notice,
+    Person,
+    Proposal,
+    Question,
+    Role,
+    SigningSecret,
+    Source,
+)
 from escalations.states import Sending, Verdict
 
-NOTICES = frozenset(
-    {"escalated", "critical", "expiring", "given_up", "endpoint_disabled", "token_minted", "parked"}
-)
+NOTICES = frozenset({"escalated", "critical", "expiring", "given_up", "endpoint_disabled", "token_minted", "parked"})
 ABOUT_OPEN = ("escalated", "critical", "expiring", "parked")  # say nothing true any more once the proposal is settled
 
 
@@ -25,7 +35,10 @@ ABOUT_OPEN = ("escalated", "critical", "expiring", "parked")  # say nothing true
 
 
 def open_outcome(proposal: Proposal, incident: Incident) -> Delivery:
-    """Open the one outcome of a proposal that was just settled. `nothing_to_send` where no callback is known: the caller polls."""
+    """Open the one outcome of a proposal that was just settled.
+
+    `nothing_to_send` where no callback is known: the caller polls.
+    """
     return open_outcomes([(proposal, incident)])[0]
 
 
@@ -45,7 +58,10 @@ def open_incidents_settled(incidents: Iterable[Incident]) -> list[Delivery]:
 
 
 def open_question(incident: Incident, question: Question) -> Delivery:
-    """Tell the source that a reviewer asked something back; `question` is saved, and the body shows all that are open."""
+    """Tell the source that a reviewer asked something back.
+
+    `question` is saved, and the body shows all that are open.
+    """
     if question.pk is None:
         raise ValueError("save the question before it is sent")
     return _open([_delivery("incident.question", incident)])[0]
@@ -54,23 +70,39 @@ def open_question(incident: Incident, question: Question) -> Delivery:
 def open_mail(proposal: Proposal, decision: Decision) -> Delivery | None:
     """Open the mail of an approved draft to the address that was signed; None where there is nothing to mail.
 
-    Mailed are live drafts whose decision was a yes, of sources whose administrator allowed it. An address that is no single valid
-    address is found out when it is sent, so that it ends as given up with its reason and not in silence.
+    Mailed are live drafts whose decision was a yes, of sources whose administrator allowed it. An address that is no
+    single valid address is found out when it is sent, so that it ends as given up with its reason and not in silence.
     """
     source = proposal.source
-    if decision.type not in (Verdict.APPROVE, Verdict.EDIT) or not decision.draft or proposal.test or not source.may_email:
+    if (
+        decision.type not in (Verdict.APPROVE, Verdict.EDIT)
+        or not decision.draft
+        or proposal.test
+        or not source.may_email
+    ):
         return None
     now = clock.now()
-    return _open([
-        Delivery(source=source, incident_id=proposal.incident_id, proposal=proposal, type="draft.send", channel="email",
-                 next_try_at=now, created_at=now)
-    ])[0]
+    return _open(
+        [
+            Delivery(
+                source=source,
+                incident_id=proposal.incident_id,
+                proposal=proposal,
+                type="draft.send",
+                channel="email",
+                next_try_at=now,
+                created_at=now,
+            )
+        ]
+    )[0]
 
 
 def _delivery(kind: str, incident: Incident, proposal: Proposal | None = None) -> Delivery:
     now = clock.now()
     url = incident.callback_url or incident.source.callback_url
-    delivery = Delivery(source_id=incident.source_id, incident=incident, proposal=proposal, type=kind, url=url, created_at=now)
+    delivery = Delivery(
+        source_id=incident.source_id, incident=incident, proposal=proposal, type=kind, url=url, created_at=now
+    )
     if url:
         delivery.next_try_at = now
     else:
@@ -102,10 +134,16 @@ class Wanted:
 
 
 def open_notice(
-    kind: str, *, proposal: Proposal | None = None, step: int | None = None, person: Person | None = None,
-    role: Role | None = None, address: str = "", **facts: Any,
+    kind: str,
+    *,
+    proposal: Proposal | None = None,
+    step: int | None = None,
+    person: Person | None = None,
+    role: Role | None = None,
+    address: str = "",
+    **facts: Any,
 ) -> list[Notice]:
-    """Open one notice per person to be told; `facts` (JSON) are for the message's template. Nothing for a test key's items.
+    """Open one notice per person to be told; `facts` (JSON) are for the template. Nothing for a test key's items.
 
     Who cannot be told (no address) leaves a row `nothing_to_send`, so that the record says that nobody was.
     """
@@ -127,7 +165,10 @@ def open_notices(wanted: Iterable[Wanted]) -> list[Notice]:
 
 
 def drop_notices(proposals: Iterable[Proposal]) -> int:
-    """Drop what was not sent yet and is no longer true because these proposals were settled. Return how many. One UPDATE."""
+    """Drop what was not sent yet and is no longer true because these proposals were settled.
+
+    Return how many. One UPDATE.
+    """
     return Notice.objects.filter(
         proposal__in=[proposal.pk for proposal in proposals], kind__in=ABOUT_OPEN, state=Sending.WAITING
     ).update(state=Sending.NOTHING_TO_SEND, next_try_at=None, finished_at=clock.now(), token=F("token") + 1)
@@ -157,12 +198,23 @@ def _notices(item: Wanted, members: dict[int, list[Person]]) -> list[Notice]:
         to.setdefault(item.address.lower(), None)
     now = clock.now()
     common = {
-        "kind": item.kind, "role": item.role, "proposal": item.proposal, "step": item.step, "facts": item.facts, "created_at": now
+        "kind": item.kind,
+        "role": item.role,
+        "proposal": item.proposal,
+        "step": item.step,
+        "facts": item.facts,
+        "created_at": now,
     }
     if not to:
         return [
-            Notice(person=item.person, state=Sending.NOTHING_TO_SEND, next_try_at=None, finished_at=now,
-                   error="nobody with an address", **common)
+            Notice(
+                person=item.person,
+                state=Sending.NOTHING_TO_SEND,
+                next_try_at=None,
+                finished_at=now,
+                error="nobody with an address",
+                **common,
+            )
         ]
     return [Notice(person=person, address=address, next_try_at=now, **common) for address, person in to.items()]
 
@@ -171,14 +223,20 @@ def _notices(item: Wanted, members: dict[int, list[Person]]) -> list[Notice]:
 
 
 def ensure_secret(source: Source) -> str | None:
-    """Give `source` a secret to sign its outcomes with if it has none. Return the new one (to be shown once), None if it has one."""
+    """Give `source` a secret to sign its outcomes with if it has none.
+
+    Return the new one (to be shown once), None if it has one.
+    """
     if SigningSecret.objects.filter(source=source, retired_at=None).exists():
         return None
     return add_secret(source)
 
 
 def add_secret(source: Source) -> str:
-    """Give `source` one more signing secret and return it. All that are not retired sign: receivers change over at leisure."""
+    """Give `source` one more signing secret and return it.
+
+    All that are not retired sign: receivers change over at leisure.
+    """
     text = vault.new_signing_secret()
     SigningSecret.objects.create(source=source, sealed=vault.seal(text.encode()))
     return text

@@ -1,8 +1,9 @@
 """Secrets: sealed at rest with keys of their own, minted once, compared without leaking time.
 
-What is sealed (signing secrets) has to be read again, so it is encrypted with `ENCRYPTION_KEYS`, which are not `SECRET_KEY`: a leaked
-session key opens no secret, and either can be rotated alone. What is only ever compared (API keys, people's tokens) is kept as a
-hash. Keys are 43 random characters, so a fast hash is right: there is nothing to guess.
+What is sealed (signing secrets) has to be read again, so it is encrypted with `ENCRYPTION_KEYS`, which are not
+`SECRET_KEY`: a leaked session key opens no secret, and either can be rotated alone. What is only ever compared (API
+keys, people's tokens) is kept as a hash. Keys are 43 random characters, so a fast hash is right: there is nothing to
+guess.
 """
 
 import base64
@@ -82,7 +83,10 @@ def mint(prefix: str) -> Minted:
 
 
 def parse_key(text: str) -> tuple[str, str, str] | None:
-    """Return (prefix, key_id, secret) of a key as it was handed out, None for anything else. Asks nobody whether it is known."""
+    """Return (prefix, key_id, secret) of a key as it was handed out, None for anything else.
+
+    Asks nobody whether it is known.
+    """
     match = _KEY.fullmatch(text)
     return (match[1], match[2], match[3]) if match else None
 
