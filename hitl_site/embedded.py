@@ -91,7 +91,7 @@ class Embedded:
             return False
 
     def _prepare(self) -> None:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.geteuid() == 0:
             self._user = database_user()
             self._let_through(self.data_dir)
@@ -168,7 +168,7 @@ class Embedded:
         command = [str(self._programs / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        with open(self.log, "ab") as log:
+        with open(os.open(self.log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab") as log:
             self.process = subprocess.Popen(  # type: ignore[call-overload]
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, **self._as_user()
             )

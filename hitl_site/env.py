@@ -84,6 +84,7 @@ ALLOWED_HOSTS = words("ALLOWED_HOSTS")
 # server (a database or a secret of one's own) switch it off: production is never turned into development by a file.
 DEBUG = flag("DEBUG", not DATABASE_URL and not SECRET_KEY and (DATA_DIR / "development").exists())
 
+HOST = text("HOST", "127.0.0.1")
 PORT = number("PORT", 8000)
 PUBLIC_URL = text("PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
@@ -96,10 +97,10 @@ LOG_FORMAT = text("LOG_FORMAT", "json")
 
 OPENAI_API_KEY = text("OPENAI_API_KEY")
 OPENAI_BASE_URL = text("OPENAI_BASE_URL")
-COUNTERSIGN_MODEL = text("COUNTERSIGN_MODEL")
-LLM_TIMEOUT_SECONDS = number("LLM_TIMEOUT_SECONDS", 60)
+COUNTERSIGN_MODEL = text("COUNTERSIGN_MODEL", "gpt-4o-mini" if OPENAI_API_KEY or OPENAI_BASE_URL else "")
+LLM_TIMEOUT_SECONDS = number("LLM_TIMEOUT_SECONDS", 20)
 LLM_DAILY_TOKENS = number("LLM_DAILY_TOKENS", 2_000_000)
-LLM_CONCURRENCY = number("LLM_CONCURRENCY", 8)
+LLM_CONCURRENCY = number("LLM_CONCURRENCY", 64)
 
 EMAIL_URL = text("EMAIL_URL")
 DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "countersign@localhost")

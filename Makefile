@@ -1,0 +1,31 @@
+# `make run` starts Countersign, `make test` tests it. Both need Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -q
+# The browser journeys run where a Chromium is: CHROMIUM=/path/to/it, or one on the PATH.
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+.PHONY: run test lint unit browser install
+
+run:
+	@exec $(PYTHON) hitl_site/bootstrap.py
+
+install:
+	@$(PYTHON) hitl_site/bootstrap.py --dev
+
+test: lint unit browser
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: install
+	$(PYTEST) -n 2
+
+browser: install
+ifeq ($(strip $(CHROMIUM)),)
+	@echo "No Chromium here: the browser journeys did not run. Install one, or set CHROMIUM."
+else
+	CHROMIUM="$(CHROMIUM)" $(PYTEST) -m browser tests/browser
+endif
