@@ -58,6 +58,7 @@ def facts_of(incident: Incident, proposal: Proposal | None = None, words: Iterab
             "owner": incident.source.owner.username if incident.source.owner else "",
             "demo": incident.source.is_demo,
             "irreversible": list(incident.source.known_irreversible),
+            "authoritative_paths": list(incident.source.authoritative_paths),
         },
         "customer": {
             **(incident.customer or {}),

@@ -1,0 +1,293 @@
+"""From facts to a judgement: floor, role, triggers, risk, and why, in words. Pure but for the rulebook it is handed.
+
+Untrusted words only tighten (law 5): what comes from the incident, its author or a model can add a trigger, raise the severity or
+lower the confidence. Only live rules whose condition reads nothing of it can let an item go alone, and only when nothing fired.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from escalations.authority import claims_to_be_ours
+from escalations.models import Classification, EscalationPolicy, Incident, Proposal, Role, RoutingRule
+from escalations.states import TRIGGERS, Floor, Kind, Risk, Severity, strictest, worst
+
+from . import cel, findings
+from .facts import facts_of, texts_of
+from .risk import risk_of
+from .rulebook import LiveRule, Rulebook
+from .triggers import structural
+
+# Whose confidence may meet a threshold; the model's and the claim's may only take it away.
+OWN_ENGINES = frozenset({"rules", "learned"})
+CONFIDENT = 0.6  # low_confidence below this, unless its trigger's settings say otherwise under "below"
+NOTHING_RUNS = frozenset({Kind.EXCEPTION, Kind.ALERT})
+NEVER_ALONE = frozenset({Kind.QUESTION, Kind.HANDOFF})  # somebody asked for words; a rule has none
+
+PATTERNS = {
+    Kind.DRAFT: "review_gate", Kind.EXCEPTION: "exception", Kind.ALERT: "exception", Kind.HANDOFF: "exception",
+    Kind.ACTION: "approval", Kind.QUESTION: "approval",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What became of an incident or a revision. `triggers` and `rules` are as `Proposal` stores them."""
+
+    floor: Floor
+    settles: RoutingRule | None  # the rule by which it is settled without a person, or is blocked
+    role: Role
+    role_why: str  # rule, trigger, category or nobody
+    policy: EscalationPolicy
+    severity: Severity
+    category: str
+    confidence: float | None
+    triggers: list[dict[str, Any]]
+    rules: list[dict[str, Any]]
+    risk: Risk
+    escalate: str
+    pattern: str
+
+    @property
+    def trigger_names(self) -> list[str]:
+        return [trigger["name"] for trigger in self.triggers]
+
+
+def judge(
+    rulebook: Rulebook,
+    incident: Incident,
+    proposal: Proposal,
+    words: Sequence[Classification],
+    *,
+    held: str = "",
+    fired_before: Iterable[dict[str, Any]] = (),
+    texts: Iterable[tuple[str, str]] = (),
+) -> Judgement:
+    """Judge one proposal of one incident. At most two queries (whom `on_behalf_of` names); reads `incident.source.owner`.
+
+    `held` says why a person must look whatever the rules say (law 12); `fired_before` are triggers that stay; `texts` are further
+    untrusted texts (context added later).
+    """
+    facts = facts_of(incident, proposal, words)
+    category = _category(words)
+    severity = worst(incident.claimed_severity, *(word.severity for word in words))
+    confidence = _confidence(words, proposal)
+    facts["classification"] = {
+        "severity": severity, "category": category, "confidence": confidence,
+        "triggers": [trigger["name"] for word in words for trigger in word.triggers],
+    }
+    matched, errors = _matching(rulebook, facts)
+    category = next((live.rule.category.name for live in matched if live.rule.category), category)
+    severity = worst(severity, *(live.rule.severity for live in matched))
+
+    fired = [*fired_before, *_fired(rulebook, incident, proposal, words, facts, texts)]
+    fired += _doubts(rulebook, words, confidence)
+    if conflict := _conflict(matched):
+        fired.append(_trigger("policy_conflict", conflict, "rules"))
+    autos = [live.rule for live in matched if live.rule.floor == Floor.AUTO]
+    alone = next((rule for rule in autos if _is_met(rule, incident.kind, words, proposal)), None)
+    unmet = [rule for rule in autos if rule.by == "threshold"] if autos and alone is None else []
+    if unmet:
+        fired.append(_trigger("low_confidence", _too_low(unmet[0], confidence), "classification"))
+    triggers = _merged(rulebook, fired)
+
+    floor = strictest(*(live.rule.floor for live in matched), *(Floor.REVIEW for _ in errors))
+    if floor == Floor.AUTO and (alone is None or triggers or held or incident.kind in NEVER_ALONE):
+        floor = Floor.REVIEW
+    block = next((live.rule for live in matched if live.rule.floor == Floor.BLOCK), None)
+    settles = block if floor == Floor.BLOCK else alone if floor == Floor.AUTO else None
+
+    role, role_why = _role(rulebook, matched, triggers, category)
+    names = [trigger["name"] for trigger in triggers]
+    return Judgement(
+        floor=floor,
+        settles=settles,
+        role=role,
+        role_why=role_why,
+        policy=_policy(rulebook, matched, names),
+        severity=severity,
+        category=category,
+        confidence=confidence,
+        triggers=triggers,
+        rules=[_shown(live, alone) for live in matched] + errors + ([{"name": "", "floor": "review", "why": held}] if held else []),
+        risk=risk_of(triggers=names, floor=floor, category=category, severity=severity),
+        escalate="none" if settles else "auto" if severity == Severity.CRITICAL else "human",
+        pattern=_pattern(incident.kind, names),
+    )
+
+
+def tightened(judgement: Judgement, rulebook: Rulebook, triggers: Iterable[dict[str, Any]]) -> Judgement:
+    """Return the judgement with more triggers: never alone any more, and a risk that fits."""
+    merged = _merged(rulebook, [*judgement.triggers, *triggers])
+    floor = strictest(judgement.floor, Floor.REVIEW) if merged else judgement.floor
+    names = [trigger["name"] for trigger in merged]
+    risk = risk_of(triggers=names, floor=floor, category=judgement.category, severity=judgement.severity)
+    return replace(judgement, triggers=merged, floor=floor, risk=risk, settles=judgement.settles if floor != Floor.REVIEW else None)
+
+
+def new_findings(rulebook: Rulebook, texts: Iterable[tuple[str, str]], known: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the triggers that further texts fire and that are not among the `known` names."""
+    fired = [_trigger(one.trigger, one.why, one.where) for one in findings.in_texts(texts)]
+    known = set(known)
+    return [trigger for trigger in _merged(rulebook, fired) if trigger["name"] not in known]
+
+
+def _matching(rulebook: Rulebook, facts: dict[str, Any]) -> tuple[list[LiveRule], list[dict[str, Any]]]:
+    """Return the rules that match, and what to show of those that could not be answered (which ask for review)."""
+    bound = cel.bind(facts)
+    matched, errors = [], []
+    for live in rulebook.rules:
+        result = live.condition if isinstance(live.condition, cel.Failed) else live.condition.evaluate(bound)
+        if isinstance(result, cel.Failed):
+            if live.rule.floor != Floor.AUTO:
+                errors.append({"name": live.rule.name, "floor": Floor.REVIEW, "why": live.rule.why, "error": result.why})
+        elif result:
+            matched.append(live)
+    return matched, errors
+
+
+def _fired(
+    rulebook: Rulebook, incident: Incident, proposal: Proposal, words: Sequence[Classification], facts: dict[str, Any],
+    texts: Iterable[tuple[str, str]],
+) -> list[dict[str, Any]]:
+    """Return what fires from structure, text and the engines' words."""
+    fired = [_trigger(one.trigger, one.why, one.where) for one in structural(facts, rulebook.settings())]
+    fired += [_trigger(one.trigger, one.why, one.where) for one in findings.in_texts([*texts_of(incident, proposal), *texts])]
+    fired += [
+        _trigger(one.trigger, one.why, one.where)
+        for one in findings.contradictions(proposal.description, proposal.args or {})
+    ]
+    fired += [
+        _trigger(one["name"], one.get("why", ""), one.get("where", "") or word.engine) for word in words for one in word.triggers
+    ]
+    if claims_to_be_ours(incident):
+        fired.append(_trigger("injection_suspected", "claims to act for one of our people whom nobody here knows", "on_behalf_of"))
+    return fired
+
+
+def _doubts(rulebook: Rulebook, words: Sequence[Classification], confidence: float | None) -> list[dict[str, Any]]:
+    """Return low_confidence and classifier_failed where they hold."""
+    below = float(rulebook.settings().get("low_confidence", {}).get("below", CONFIDENT))
+    spoke = [word for word in words if not word.error]
+    doubts = []
+    failed = [word for word in words if word.error]
+    if not spoke or (failed and not any((word.confidence or 0) >= below for word in spoke)):
+        why = "; ".join(f"{word.engine}: {word.error}" for word in failed) or "no engine answered"
+        doubts.append(_trigger("classifier_failed", why[:300], "classification"))
+    if confidence is not None and confidence < below:
+        doubts.append(_trigger("low_confidence", f"confidence {confidence:.2f} is below {below:.2f}", "classification"))
+    if len({word.severity for word in spoke if word.severity} & {Severity.INFO, Severity.CRITICAL}) == 2:
+        doubts.append(_trigger("low_confidence", "one engine says info, another critical", "classification"))
+    sure = {word.category for word in spoke if word.sure and word.category}
+    if len(sure) > 1:
+        doubts.append(_trigger("low_confidence", f"engines disagree: {', '.join(sorted(sure))}", "classification"))
+    return doubts
+
+
+def _confidence(words: Sequence[Classification], proposal: Proposal) -> float | None:
+    """Return the lowest confidence of all that spoke, the source's own claim among them; None when nobody did."""
+    said = [word.confidence for word in words if not word.error and word.confidence is not None]
+    claim = proposal.claims.get("confidence")
+    return min([*said, *([float(claim)] if claim is not None else [])], default=None)
+
+
+def _category(words: Sequence[Classification]) -> str:
+    """Return what `rules` or `learned` are sure of, else what the model says, else the best guess."""
+    spoke = [word for word in words if not word.error and word.category]
+    for wanted in (
+        lambda word: word.engine in OWN_ENGINES and word.sure,
+        lambda word: word.engine not in OWN_ENGINES,
+        lambda word: True,
+    ):
+        if found := next((word.category for word in spoke if wanted(word)), ""):
+            return found
+    return "other"
+
+
+def _is_met(rule: RoutingRule, kind: str, words: Sequence[Classification], proposal: Proposal) -> bool:
+    """Return whether what an auto rule demands besides its condition holds."""
+    if rule.by == "rule":
+        return True
+    if rule.by == "lane" or rule.threshold is None:
+        return False  # no lane has earned autonomy: there are none yet
+    counts = OWN_ENGINES | ({"llm"} if rule.model_counts and kind in NOTHING_RUNS else set())
+    spoke = [word for word in words if not word.error and word.confidence is not None]
+    reached = any(word.engine in counts and word.confidence >= rule.threshold for word in spoke)
+    # Whoever may not supply confidence may still take it away.
+    others = [word.confidence for word in spoke if word.engine not in counts]
+    claim = proposal.claims.get("confidence")
+    return reached and all(said >= rule.threshold for said in [*others, *([claim] if claim is not None else [])])
+
+
+def _too_low(rule: RoutingRule, confidence: float | None) -> str:
+    said = "nobody said how sure" if confidence is None else f"confidence {confidence:.2f}"
+    return f"{said}; the rule “{rule.name}” needs {rule.threshold}"
+
+
+def _conflict(matched: Sequence[LiveRule]) -> str:
+    """Return which two live rules of equal priority disagree on floor or role, in words; "" when none do."""
+    for index, first in enumerate(matched):
+        for second in matched[index + 1 :]:
+            one, other = first.rule, second.rule
+            if one.priority != other.priority:
+                break  # they stand by falling priority
+            if one.floor != other.floor or (one.role_id and other.role_id and one.role_id != other.role_id):
+                return f"“{one.name}” and “{other.name}” have equal priority and disagree"
+    return ""
+
+
+def _role(
+    rulebook: Rulebook, matched: Sequence[LiveRule], triggers: Sequence[dict[str, Any]], category: str
+) -> tuple[Role, str]:
+    for live in matched:
+        if live.rule.role_id:
+            return rulebook.roles[live.rule.role_id], "rule"
+    if triggers:
+        return rulebook.role_of_trigger(triggers[0]["name"]), "trigger"
+    if role := rulebook.category_roles.get(category):
+        return rulebook.roles[role], "category"
+    return rulebook.queue_manager, "nobody"
+
+
+def _policy(rulebook: Rulebook, matched: Sequence[LiveRule], triggers: Sequence[str]) -> EscalationPolicy:
+    for live in matched:
+        if live.rule.policy_id:
+            return rulebook.policies[live.rule.policy_id]
+    for name in triggers:
+        row = rulebook.triggers.get(name)
+        if row and row.policy_id:
+            return rulebook.policies[row.policy_id]
+    return rulebook.default_policy
+
+
+def _merged(rulebook: Rulebook, fired: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one entry per enabled trigger, in the table's order, each with the first reasons that set it off."""
+    by_name: dict[str, dict[str, Any]] = {}
+    for trigger in fired:
+        name = trigger["name"]
+        if name not in TRIGGERS or not rulebook.enabled(name):
+            continue
+        known = by_name.setdefault(name, dict(trigger))
+        if trigger["why"] and trigger["why"] not in known["why"] and len(known["why"]) < 400:
+            known["why"] = f"{known['why']}; {trigger['why']}" if known["why"] else trigger["why"]
+    return sorted(by_name.values(), key=lambda trigger: TRIGGERS.index(trigger["name"]))
+
+
+def _shown(live: LiveRule, alone: RoutingRule | None) -> dict[str, Any]:
+    rule = live.rule
+    shown = {"name": rule.name, "floor": rule.floor, "why": rule.why}
+    if rule.floor == Floor.AUTO and rule is not alone:
+        shown["unmet"] = "no lane has earned this" if rule.by == "lane" else f"needs confidence {rule.threshold}"
+    return shown
+
+
+def _pattern(kind: str, triggers: Sequence[str]) -> str:
+    if "loop_detected" in triggers:
+        return "oversight"
+    if kind in (Kind.ACTION, Kind.DRAFT) and list(triggers) == ["low_confidence"]:
+        return "confidence"
+    return PATTERNS[Kind(kind)]
+
+
+def _trigger(name: str, why: str, where: str) -> dict[str, Any]:
+    return {"name": name, "why": why, "where": where}

@@ -1,0 +1,102 @@
+"""What administrators wrote, read once for a batch of judgements."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from escalations.errors import Invalid
+from escalations.models import Category, EscalationPolicy, Role, RoutingRule, Source, Trigger
+from escalations.models.people import MANAGER, QUEUE_MANAGER
+from escalations.models.policies import EscalationStep
+from escalations.states import ALWAYS_ON, Fallback, Floor, RuleState
+
+from .cel import Condition, Failed, compile_condition
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRule:
+    """A live rule with its condition compiled; `condition` is a Failed when it no longer compiles (that fails closed)."""
+
+    rule: RoutingRule
+    condition: Condition | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """Live rules by falling priority, triggers, categories, roles and policies. About six queries to load."""
+
+    rules: list[LiveRule]
+    triggers: dict[str, Trigger]
+    category_roles: dict[str, int]
+    roles: dict[int, Role]
+    queue_manager: Role
+    manager: Role
+    policies: dict[int, EscalationPolicy]
+    default_policy: EscalationPolicy
+    steps: dict[int, list[EscalationStep]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls) -> "Rulebook":
+        """Read everything a judgement needs."""
+        paths = frozenset(
+            path for one in Source.objects.exclude(authoritative_paths=[]).values_list("authoritative_paths", flat=True)
+            for path in one
+        )
+        roles = {role.pk: role for role in Role.objects.all()}
+        by_name = {role.name: role for role in roles.values()}
+        policies = {policy.pk: policy for policy in EscalationPolicy.objects.prefetch_related("steps").order_by("pk")}
+        rules = RoutingRule.objects.filter(state=RuleState.LIVE).select_related("category").order_by("-priority", "name")
+        return cls(
+            rules=[LiveRule(rule, _compile(rule, paths)) for rule in rules],
+            triggers={trigger.name: trigger for trigger in Trigger.objects.all()},
+            category_roles={name: role for name, role in Category.objects.values_list("name", "role_id") if role},
+            roles=roles,
+            queue_manager=by_name[QUEUE_MANAGER],
+            manager=by_name[MANAGER],
+            policies=policies,
+            default_policy=next(policy for policy in policies.values() if policy.is_default),
+            steps={pk: list(policy.steps.all()) for pk, policy in policies.items()},
+        )
+
+    def enabled(self, trigger: str) -> bool:
+        """Return whether a trigger counts. What is always on cannot be turned off, and an unknown one counts (fail closed)."""
+        row = self.triggers.get(trigger)
+        return trigger in ALWAYS_ON or row is None or row.enabled
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Return each trigger's settings by its name."""
+        return {name: row.settings for name, row in self.triggers.items()}
+
+    def role_of_trigger(self, trigger: str) -> Role:
+        """Return the role a trigger points to."""
+        row = self.triggers.get(trigger)
+        return self.roles[row.role_id] if row else self.queue_manager
+
+    def frozen(self, policy: EscalationPolicy) -> dict[str, Any]:
+        """Return the copy of a policy that a proposal keeps: repeats written out, seconds, role ids with their names.
+
+        {"name", "version", "steps": [{"role", "name", "after"}], "expires_after", "fallback", "valid_for"}. A fallback of
+        `approve` that no second administrator has confirmed is `reject`.
+        """
+        steps = [
+            {"role": step.role_id, "name": self.roles[step.role_id].name, "after": step.after.total_seconds()}
+            for step in self.steps[policy.pk]
+            for _ in range(step.repeat + 1)
+        ]
+        fallback = policy.fallback
+        if fallback == Fallback.APPROVE and policy.approve_confirmed_by_id is None:
+            fallback = Fallback.REJECT
+        return {
+            "name": policy.name,
+            "version": policy.version,
+            "steps": steps,
+            "expires_after": policy.expires_after.total_seconds(),
+            "fallback": fallback,
+            "valid_for": policy.valid_for.total_seconds(),
+        }
+
+
+def _compile(rule: RoutingRule, paths: frozenset[str]) -> Condition | Failed:
+    try:
+        return compile_condition(rule.condition, auto=rule.floor == Floor.AUTO, authoritative=paths)
+    except Invalid as error:
+        return Failed(error.detail)

@@ -1,0 +1,37 @@
+"""The verbs that move proposals. Every one is a transaction of its own kind: lock, look, move, record.
+
+`moves` is the only writer of `Proposal.state` and `Incident.status`; the other files decide when. All verbs take an id, the rest
+by keyword, and raise `escalations.errors`. Rows are locked in one order everywhere: proposal first, then its incident.
+"""
+
+from .clockwork import lapse_claims, overdue_ids, push_back, run_out, warn_expiring
+from .decide import Outcome, decide
+from .desk import ask_back, claim, comment, escalate_now, extend, hand_over, release, release_all
+from .placing import place, settle_by_policy
+from .sources import MAX_REVISIONS, acknowledge, add_context, new_proposal, revise, withdraw
+
+__all__ = [
+    "MAX_REVISIONS",
+    "Outcome",
+    "acknowledge",
+    "add_context",
+    "ask_back",
+    "claim",
+    "comment",
+    "decide",
+    "escalate_now",
+    "extend",
+    "hand_over",
+    "lapse_claims",
+    "new_proposal",
+    "overdue_ids",
+    "place",
+    "push_back",
+    "release",
+    "release_all",
+    "revise",
+    "run_out",
+    "settle_by_policy",
+    "warn_expiring",
+    "withdraw",
+]

@@ -1,0 +1,197 @@
+"""What the clock does: steps, expiries, lapsed claims, warnings. Called by the timers, in batches, safe to run anywhere twice.
+
+Each function takes what is due with SKIP LOCKED and does it in one transaction: a kill leaves nothing half done, two callers never
+do the same, and what is early by the database's clock is never touched.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from escalations import audit, clock, outbox
+from escalations.models import Notice, Proposal, Role, StepRun
+from escalations.models.people import MANAGER
+from escalations.states import Fallback, Sending, State, Verdict
+
+from . import moves
+from .placing import next_due
+
+LATE = timedelta(minutes=2)  # a step that fired later than this was not waited out
+WARN_BEFORE = timedelta(minutes=30)
+
+
+def overdue_ids(limit: int = 200) -> list[Any]:
+    """Return the ids of what is due now, oldest first. One indexed query, no lock."""
+    return list(Proposal.objects.overdue(clock.read()).order_by("due_at").values_list("pk", flat=True)[:limit])
+
+
+def run_out(limit: int = 200, only: Any = None) -> int:
+    """Fire due steps and expiries; return how many. One transaction; `only` takes a single proposal (after a batch failed)."""
+    with transaction.atomic():
+        now = clock.read()
+        due = _take(now, limit, only)
+        expired = [one for one in due if one.expires_at is not None and one.expires_at <= now]
+        stepping = [one for one in due if one.expires_at is None or one.expires_at > now]
+        _step_up(stepping, now)
+        for proposal in expired:
+            _expire(proposal, now)
+    return len(due)
+
+
+def push_back(proposal_id: Any, *, by: timedelta) -> None:
+    """Move a due moment that cannot be dealt with, so that the rest of the line goes on. The auditor names it."""
+    Proposal.objects.filter(pk=proposal_id, state=State.PENDING).update(due_at=clock.read() + by)
+
+
+def lapse_claims(limit: int = 200) -> int:
+    """Give back claims whose lease is over; return how many."""
+    with transaction.atomic():
+        now = clock.read()
+        lapsed = list(
+            Proposal.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(claim_until__lte=now, state=State.PENDING)
+            .select_related("claimed_by")
+            .order_by("claim_until")[:limit]
+        )
+        Proposal.objects.filter(pk__in=[one.pk for one in lapsed]).update(claimed_by=None, claim_until=None)
+        audit.record_many([
+            audit.entry(
+                "proposal.lapsed", actor=audit.CLOCK, incident_id=one.incident_id, proposal_id=one.pk,
+                of=one.claimed_by.username if one.claimed_by else None,
+            )
+            for one in lapsed
+        ])
+    return len(lapsed)
+
+
+def warn_expiring(limit: int = 200) -> int:
+    """Tell the role and the managers of what will soon run out; return how many. Once each."""
+    with transaction.atomic():
+        now = clock.read()
+        soon = list(
+            Proposal.objects.open()
+            .select_for_update(skip_locked=True, of=("self",))
+            .filter(due_at=F("expires_at"), due_at__lte=now + WARN_BEFORE, due_at__gt=now, warned_at=None)
+            .select_related("role", "incident__source")
+            .order_by("due_at")[:limit]
+        )
+        Proposal.objects.filter(pk__in=[one.pk for one in soon]).update(warned_at=now)
+        outbox.open_notices([outbox.Wanted("expiring", proposal=one, role=one.role, step=one.step) for one in soon])
+    return len(soon)
+
+
+def _take(now: datetime, limit: int, only: Any) -> list[Proposal]:
+    due = Proposal.objects.overdue(now).select_for_update(skip_locked=True, of=("self",))
+    if only is not None:
+        due = due.filter(pk=only)
+    return list(due.select_related("incident__source", "source").order_by("due_at")[:limit])
+
+
+def _step_up(proposals: Sequence[Proposal], now: datetime) -> None:
+    """Fire one step of each: one UPDATE and three INSERTs for them all."""
+    if not proposals:
+        return
+    roles = {role.pk: role for role in Role.objects.all()}
+    manager = next(role for role in roles.values() if role.name == MANAGER)
+    runs, rows, entries, wanted = [], [], [], []
+    for one in proposals:
+        steps = one.policy.get("steps", [])
+        role = roles.get(steps[one.step]["role"], manager) if one.step < len(steps) else manager
+        due_at, was = one.due_at, one.role_id
+        one.step += 1
+        one.role = role
+        one.asked = one.asked if role.pk in one.asked else [*one.asked, role.pk]
+        one.due_at = next_due(one.policy, one.step, due_at, one.expires_at)
+        one.version += 1
+        rows.append((one.pk, one.step, role.pk, one.due_at))
+        runs.append(StepRun(proposal=one, step=one.step, role=role, due_at=due_at, fired_at=now))
+        entries.append(
+            audit.entry(
+                "proposal.stepped", actor=audit.CLOCK, incident_id=one.incident_id, proposal_id=one.pk, step=one.step,
+                to=role.name, was=roles[was].name if was in roles else None, due_at=due_at, late_ms=_milliseconds(now - due_at),
+            )
+        )
+        wanted.append(outbox.Wanted("escalated", proposal=one, role=role, step=one.step))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE escalations_proposal AS p
+               SET step = n.step, role_id = n.role_id, due_at = n.due_at, version = p.version + 1,
+                   claimed_by_id = NULL, claim_until = NULL,
+                   asked = CASE WHEN n.role_id = ANY (p.asked) THEN p.asked ELSE p.asked || n.role_id END
+              FROM unnest(%s::uuid[], %s::int[], %s::int[], %s::timestamptz[]) AS n (id, step, role_id, due_at)
+             WHERE p.id = n.id
+            """,
+            [list(column) for column in zip(*rows, strict=True)],
+        )
+    StepRun.objects.bulk_create(runs)  # unique (proposal, step): a step that fired cannot fire again
+    audit.record_many(entries)
+    outbox.open_notices(wanted)
+
+
+def _expire(proposal: Proposal, now: datetime) -> None:
+    """Its time is up: reject, unless the policy says otherwise in writing (law 6)."""
+    fallback = proposal.policy.get("fallback", Fallback.REJECT)
+    if fallback == Fallback.PARK:
+        _park(proposal, now)
+        return
+    yes = fallback == Fallback.APPROVE and (no := _why_no_yes(proposal)) is None
+    if fallback == Fallback.APPROVE and not yes:
+        reason = f"Nobody answered in time, and the policy's approval does not apply: {no}."
+    elif yes:
+        reason = "Nobody objected in time; the policy approves."
+    else:
+        reason = "Nobody answered in time; the policy rejects."
+    name = str(proposal.policy.get("name", "the policy"))
+    moves.settle(
+        proposal,
+        State.EXPIRED,
+        moves.Verdictum(
+            type=Verdict.APPROVE if yes else Verdict.REJECT,
+            by_kind="clock",
+            by_id=name,
+            by_name=f"the clock ({name})",
+            reason=reason,
+            runs=moves.Content.of(proposal) if yes else None,
+        ),
+        late_ms=_milliseconds(now - proposal.expires_at) if proposal.expires_at else None,
+    )
+
+
+def _why_no_yes(proposal: Proposal) -> str | None:
+    """Return why an approving fallback does not apply: a trigger fired, or a step was not told and waited out (section 5)."""
+    if proposal.triggers:
+        return f"{', '.join(proposal.trigger_names)} fired"
+    steps = proposal.policy.get("steps", [])
+    runs = list(StepRun.objects.filter(proposal=proposal, why="clock"))
+    if len(runs) < len(steps):
+        return "not every step was asked"
+    if any(run.fired_at - run.due_at > LATE for run in runs):
+        return "a step was asked late"
+    sent = set(
+        Notice.objects.filter(proposal=proposal, kind="escalated", state=Sending.SENT).values_list("step", flat=True)
+    )
+    if missing := [run.step for run in runs if run.step not in sent]:
+        return f"nobody was reached for step {missing[0]}"
+    return None
+
+
+def _park(proposal: Proposal, now: datetime) -> None:
+    """Leave it pending with the managers, without a clock, and tell them."""
+    manager = Role.objects.get(name=MANAGER)
+    asked = proposal.asked if manager.pk in proposal.asked else [*proposal.asked, manager.pk]
+    Proposal.objects.filter(pk=proposal.pk).update(
+        parked_at=now, due_at=None, expires_at=None, role=manager, asked=asked, claimed_by=None, claim_until=None,
+        version=F("version") + 1,
+    )
+    audit.record(
+        "proposal.parked", actor=audit.CLOCK, incident_id=proposal.incident_id, proposal_id=proposal.pk, to=manager.name
+    )
+    outbox.open_notice("parked", proposal=proposal, role=manager, step=proposal.step)
+
+
+def _milliseconds(span: timedelta) -> int:
+    return int(span.total_seconds() * 1000)

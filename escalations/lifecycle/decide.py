@@ -1,0 +1,219 @@
+"""One proposal, one decision: a person signs what was shown (laws 3, 4, 8, 12)."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jsonschema
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from escalations import audit, authority, canonical, queue
+from escalations.errors import (
+    Blocked,
+    ChangedSinceSeen,
+    DecisionNotAllowed,
+    IdempotencyMismatch,
+    Invalid,
+    NotFound,
+)
+from escalations.floors.judge import judge
+from escalations.floors.rulebook import Rulebook
+from escalations.models import Decision, Person, Proposal, Signature, Work
+from escalations.states import STATE_OF, Floor, Kind, Stage, State, Verdict
+
+from . import moves
+from .placing import place
+from .sources import MAX_REVISIONS, new_proposal, words_of
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a signature: the decision, or the new pending revision that an edit became (then `decision` is None)."""
+
+    proposal: Proposal
+    decision: Decision | None
+    revision: Proposal | None = None
+    replayed: bool = False
+
+
+def decide(
+    proposal_id: Any,
+    *,
+    person: Person,
+    type: str,
+    digest: str,
+    version: int,
+    reason: str = "",
+    args: dict[str, Any] | None = None,
+    draft: dict[str, Any] | None = None,
+    message: str | None = None,
+    retry: bool = False,
+    method: str = "page",
+    interactive: bool = True,
+    request_key: str | None = None,
+    request_digest: str = "",
+) -> Outcome:
+    """Sign a proposal as one person. One transaction; about fifteen queries.
+
+    `digest` and `version` are what the person was shown; they are checked inside the UPDATE. `request_key` makes a repeat of the
+    same request return what was stored.
+
+    Raises NotYourQueue, OwnRequest, StepUpRequired (who), DecisionNotAllowed, Invalid, Blocked (what), AlreadySettled (with who
+    was first), ChangedSinceSeen (read again), IdempotencyMismatch, NotFound.
+    """
+    if request_key and (known := _replay(request_key, request_digest)):
+        return known
+    try:
+        with transaction.atomic():
+            proposal = _shown(proposal_id)
+            _check(proposal, person, Verdict(type), digest, version, reason, message, retry, interactive)
+            seen = Q(version=version, args_digest=digest)
+            verdict = moves.Verdictum(
+                type=Verdict(type), by_kind="person", by_id=person.username, by_name=person.name, person=person, reason=reason,
+                message=message, retry=retry, request_key=request_key, request_digest=request_digest,
+                runs=moves.Content.of(proposal) if type == Verdict.APPROVE else None,
+            )
+            if type == Verdict.EDIT:
+                return _edit(proposal, person, verdict, args, draft, seen, method, interactive)
+            decision = _sign(proposal, person, verdict, seen, method, interactive)
+            if retry and proposal.kind == Kind.DRAFT and settings.COUNTERSIGN_MODEL and proposal.revision < MAX_REVISIONS:
+                Work.objects.create(incident_id=proposal.incident_id, proposal=proposal, stage=Stage.REDRAFT)
+                queue.wake("redraft")
+            return Outcome(proposal, decision)
+    except IntegrityError as error:
+        if request_key and "decision_request_once" in str(error) and (known := _replay(request_key, request_digest)):
+            return known  # the same request twice at once: the other one was first
+        raise
+
+
+def _replay(request_key: str, request_digest: str) -> Outcome | None:
+    known = Decision.objects.select_related("proposal__incident").filter(request_key=request_key).first()
+    if known is None:
+        return None
+    if known.request_digest != request_digest:
+        raise IdempotencyMismatch
+    return Outcome(known.proposal, known, replayed=True)
+
+
+def _shown(proposal_id: Any) -> Proposal:
+    try:
+        return Proposal.objects.select_related("incident__source__owner", "role", "source").get(pk=proposal_id)
+    except Proposal.DoesNotExist:
+        raise NotFound from None
+
+
+def _check(
+    proposal: Proposal, person: Person, verdict: Verdict, digest: str, version: int, reason: str, message: str | None,
+    retry: bool, interactive: bool,
+) -> None:
+    """Refuse early, with the best reason. What races is refused again inside the UPDATE."""
+    if not authority.may_read(person, proposal):
+        raise NotFound
+    authority.check_may_decide(person, proposal, interactive=interactive)
+    if proposal.state != State.PENDING:
+        raise moves.refusal(proposal.pk)
+    if proposal.version != version or proposal.args_digest != digest:
+        raise ChangedSinceSeen(version=proposal.version, args_digest=proposal.args_digest)
+    if verdict not in proposal.allowed_decisions and verdict != Verdict.REJECT:
+        raise DecisionNotAllowed(allowed=proposal.allowed_decisions)
+    if verdict == Verdict.REJECT and not reason.strip():
+        raise Invalid([{"pointer": "/reason", "code": "required", "detail": "Say why: the caller and the next reviewer read it."}])
+    if verdict == Verdict.RESPOND and not (message or "").strip():
+        raise Invalid([{"pointer": "/message", "code": "required", "detail": "Write the answer."}])
+    if retry and verdict != Verdict.REJECT:
+        raise Invalid([{"pointer": "/retry", "code": "invalid", "detail": "Only a rejection can ask for another try."}])
+    if retry and proposal.revision >= MAX_REVISIONS:
+        raise Invalid([{"pointer": "/retry", "code": "too_many_revisions", "detail": "The line has had all its revisions."}])
+
+
+def _sign(
+    proposal: Proposal, person: Person, verdict: moves.Verdictum, seen: Q, method: str, interactive: bool
+) -> Decision:
+    shown_version, shown_digest = proposal.version, proposal.args_digest
+    decision = moves.settle(
+        proposal, STATE_OF[verdict.type], verdict, seen=seen, before_expiry=True, method=method, interactive=interactive
+    )
+    Signature.objects.create(
+        proposal=proposal, person=person, type=verdict.type, digest=shown_digest, version=shown_version, method=method,
+        interactive=interactive,
+    )
+    return decision
+
+
+def _edit(
+    proposal: Proposal, person: Person, verdict: moves.Verdictum, args: dict[str, Any] | None, draft: dict[str, Any] | None,
+    seen: Q, method: str, interactive: bool,
+) -> Outcome:
+    """Route the edited content as what it has become; settle it, or hand it as a new revision to who may sign it (section 5)."""
+    edited = _edited(proposal, person, args, draft)
+    rulebook = Rulebook.load()
+    held = "A reviewer edited this into what it is; a person decides."
+    judgement = judge(rulebook, proposal.incident, edited, words_of(proposal), held=held)
+    if judgement.floor == Floor.BLOCK:
+        raise Blocked(f"The rule “{judgement.settles.name if judgement.settles else ''}” blocks what this would become.")
+    new_triggers = set(judgement.trigger_names) - set(proposal.trigger_names)
+    asks_for = judgement.role if judgement.role_why in ("rule", "trigger") or proposal.role is None else proposal.role
+    if authority.is_member(person, asks_for.pk) and not new_triggers:
+        content = moves.Content(edited.action, edited.args, edited.draft, edited.args_digest)
+        decision = _sign(proposal, person, replace(verdict, runs=content), seen, method, interactive)
+        return Outcome(proposal, decision)
+    if proposal.revision >= MAX_REVISIONS:
+        raise DecisionNotAllowed("This edit needs another reviewer, and the line has had all its revisions. Reject it instead.")
+    actor = audit.Actor.of(person)
+    moves.move(proposal, State.SUPERSEDED, seen=seen, before_expiry=True)
+    audit.record(
+        "proposal.superseded", actor=actor, incident_id=proposal.incident_id, proposal_id=proposal.pk, why="edited",
+        version=proposal.version,
+    )
+    edited.save(force_insert=True)
+    audit.record(
+        "proposal.revised", actor=actor, incident_id=edited.incident_id, proposal_id=edited.pk, revision=edited.revision,
+        args_digest=edited.args_digest, new_triggers=sorted(new_triggers), reason=verdict.reason,
+    )
+    place(edited, replace(judgement, role=asks_for), rulebook)
+    queue.announce(edited.incident_id)
+    return Outcome(proposal, None, revision=edited)
+
+
+def _edited(proposal: Proposal, person: Person, args: dict[str, Any] | None, draft: dict[str, Any] | None) -> Proposal:
+    """Return the unsaved next revision that the edit makes, checked as an agent's own would be."""
+    if proposal.draft is not None:
+        pointer, changed, given = "/draft", {**proposal.draft, **(draft or {})}, draft
+        if set(changed) - {"to", "subject", "body", "format"}:
+            raise Invalid([{"pointer": "/draft", "code": "unknown_field", "detail": "A draft has to, subject, body and format."}])
+        new_args, new_draft = proposal.args, changed
+    else:
+        pointer, changed, given = "/args", args, args
+        new_args, new_draft = args, None
+    if given is None:
+        raise Invalid([{"pointer": pointer, "code": "required", "detail": "Send what it should become."}])
+    if problems := canonical.check_signable(changed, pointer):
+        raise Invalid(problems)
+    if new_draft is None and proposal.args_schema is not None and (problems := schema_problems(proposal.args_schema, args)):
+        raise Invalid(problems)
+    edited = new_proposal(
+        proposal.incident,
+        {"action": proposal.action, "args": new_args, "draft": new_draft, "description": proposal.description,
+         "args_schema": proposal.args_schema, "allowed_decisions": proposal.allowed_decisions, **proposal.claims},
+        revision=proposal.revision + 1,
+        author="person",
+        person=person,
+    )
+    if edited.args_digest == proposal.args_digest:
+        raise Invalid([{"pointer": pointer, "code": "unchanged", "detail": "Nothing was changed. Approve it instead."}])
+    return edited
+
+
+def schema_problems(schema: dict[str, Any], args: Any) -> list[dict[str, str]]:
+    """Return how `args` break the caller's JSON Schema, as pointer, code and detail; at most ten."""
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(args)
+    problems = []
+    for error in errors:
+        path = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in error.absolute_path)
+        problems.append({"pointer": f"/args/{path}".rstrip("/"), "code": str(error.validator), "detail": error.message[:300]})
+        if len(problems) == 10:
+            break
+    return problems
+
+

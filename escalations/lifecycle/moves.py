@@ -1,0 +1,182 @@
+"""The only writer of `Proposal.state` and `Incident.status`: what settling means, whoever does it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import F, Q
+
+from escalations import audit, clock, outbox, queue
+from escalations.errors import AlreadySettled, ChangedSinceSeen, Conflict
+from escalations.models import Decision, Incident, Person, Proposal
+from escalations.states import MOVES, UNDECIDED, State, Status, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What may run: an action with args, or a draft, and its digest."""
+
+    action: str
+    args: dict[str, Any] | None
+    draft: dict[str, Any] | None
+    digest: str
+
+    @classmethod
+    def of(cls, proposal: Proposal) -> "Content":
+        """Return what the proposal asks to sign."""
+        return cls(proposal.action, proposal.args, proposal.draft, proposal.args_digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdictum:
+    """What was decided, before it is written: the type, by whom, the words, and what may run (None: nothing)."""
+
+    type: Verdict
+    by_kind: str
+    by_id: str
+    by_name: str
+    reason: str = ""
+    person: Person | None = None
+    runs: Content | None = None
+    message: str | None = None
+    retry: bool = False
+    request_key: str | None = None
+    request_digest: str = ""
+
+    @property
+    def actor(self) -> audit.Actor:
+        return audit.Actor(self.by_kind, self.by_id, self.by_name)
+
+
+def move(
+    proposal: Proposal, to: State, *, seen: Q | None = None, now: datetime | None = None, before_expiry: bool = False
+) -> None:
+    """Move a pending proposal, or raise who was first. One conditional UPDATE: whoever races, exactly one wins (law 3).
+
+    `seen` are further conditions inside the UPDATE (digest and version); `before_expiry` loses against a clock that has run out.
+    """
+    if to not in MOVES[State.PENDING]:
+        raise ValueError(f"{to} is no state to move to")
+    moment = now or clock.now()
+    wanted = Q(pk=proposal.pk, state=State.PENDING) & (seen or Q())
+    if before_expiry:
+        wanted &= Q(expires_at=None) | Q(expires_at__gt=moment)
+    moved = Proposal.objects.filter(wanted).update(
+        state=to, settled_at=moment, version=F("version") + 1, claimed_by=None, claim_until=None, due_at=None
+    )
+    if not moved:
+        raise refusal(proposal.pk)
+    proposal.refresh_from_db(fields=["state", "settled_at", "version", "claimed_by", "claim_until", "due_at"])
+
+
+def refusal(proposal_id: Any) -> Conflict:
+    """Return why a move did not happen: settled already (with who and when), or changed since it was seen. Two queries."""
+    current = Proposal.objects.select_related("decision").get(pk=proposal_id)
+    if current.state == State.PENDING:
+        if current.expires_at and current.expires_at <= clock.now():
+            return AlreadySettled("Its time ran out; the clock settles it now.", by="clock", at=current.expires_at)
+        return ChangedSinceSeen(version=current.version, args_digest=current.args_digest)
+    if current.state in UNDECIDED:
+        return AlreadySettled(f"It was {current.state} at {current.settled_at:%Y-%m-%d %H:%M:%S} UTC.", state=current.state)
+    decision = current.decision
+    return AlreadySettled(
+        f"{decision.by_name} was first: {decision.type} at {decision.decided_at:%Y-%m-%d %H:%M:%S} UTC.",
+        state=current.state,
+        decision={
+            "type": decision.type,
+            "by": {"kind": decision.by_kind, "id": decision.by_id, "name": decision.by_name},
+            "decided_at": decision.decided_at,
+        },
+    )
+
+
+def settle(
+    proposal: Proposal, to: State, verdict: Verdictum, *, seen: Q | None = None, before_expiry: bool = False, **facts: Any
+) -> Decision:
+    """Move, decide, record, open the outcome and wake who waits, in the caller's transaction. Return the decision.
+
+    A `reject` with `retry` leaves the incident waiting for another revision; everything else settles the incident too.
+    """
+    now = clock.now()
+    move(proposal, to, seen=seen, now=now, before_expiry=before_expiry)
+    runs = verdict.runs
+    decision = Decision.objects.create(
+        proposal=proposal,
+        type=verdict.type,
+        by_kind=verdict.by_kind,
+        person=verdict.person,
+        by_id=verdict.by_id,
+        by_name=verdict.by_name,
+        reason=verdict.reason,
+        action=runs.action if runs else "",
+        args=runs.args if runs else None,
+        draft=runs.draft if runs else None,
+        message=verdict.message,
+        retry=verdict.retry,
+        signed_digest=proposal.args_digest,
+        args_digest=runs.digest if runs else None,
+        decided_at=now,
+        valid_until=now + timedelta(seconds=proposal.policy.get("valid_for", 86_400)),
+        request_key=verdict.request_key,
+        request_digest=verdict.request_digest,
+    )
+    incident = Incident.objects.select_related("source").get(pk=proposal.incident_id)
+    entries = [
+        audit.entry(
+            "proposal.decided",
+            actor=verdict.actor,
+            incident_id=incident.pk,
+            proposal_id=proposal.pk,
+            type=verdict.type,
+            state=to,
+            reason=verdict.reason,
+            retry=verdict.retry,
+            signed_digest=decision.signed_digest,
+            args_digest=decision.args_digest,
+            version=proposal.version,
+            **facts,
+        )
+    ]
+    outbox.open_outcome(proposal, incident)
+    if not verdict.retry:
+        entries.append(_settle_incident(incident, now, verdict.actor))
+        outbox.open_incident_settled(incident)
+    outbox.drop_notices([proposal])
+    outbox.open_mail(proposal, decision)
+    audit.record_many(entries)
+    queue.announce(incident.pk)
+    return decision
+
+
+def leave(proposal: Proposal, to: State, *, actor: audit.Actor, **facts: Any) -> None:
+    """Withdraw or supersede: settled with neither a decision nor a delivery."""
+    if to not in UNDECIDED:
+        raise ValueError(f"{to} needs a decision")
+    move(proposal, to)
+    outbox.drop_notices([proposal])
+    audit.record(
+        f"proposal.{to}", actor=actor, incident_id=proposal.incident_id, proposal_id=proposal.pk, version=proposal.version,
+        **facts,
+    )
+
+
+def settle_incident(incident: Incident, *, actor: audit.Actor) -> None:
+    """Settle an incident that needs no decision any more (withdrawn)."""
+    audit.record_many([_settle_incident(incident, clock.now(), actor)])
+    queue.announce(incident.pk)
+
+
+def wait_again(incident_id: Any) -> None:
+    """Say that an incident waits for a person (or for a revision) again."""
+    Incident.objects.filter(pk=incident_id).update(status=Status.WAITING, settled_at=None)
+
+
+def set_triage(incident_id: Any, **triage: Any) -> None:
+    """Write what triage says of an incident, unless it was settled meanwhile."""
+    Incident.objects.filter(pk=incident_id).exclude(status=Status.SETTLED).update(**triage)
+
+
+def _settle_incident(incident: Incident, now: datetime, actor: audit.Actor) -> Any:
+    Incident.objects.filter(pk=incident.pk).update(status=Status.SETTLED, settled_at=now)
+    incident.status, incident.settled_at = Status.SETTLED, now
+    return audit.entry("incident.settled", actor=actor, incident_id=incident.pk)

@@ -1,0 +1,125 @@
+"""Route what was classified: into a role's queue, or to a decision by policy. What cannot be judged goes to a person (law 6)."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+
+from escalations import clock, lifecycle, queue
+from escalations.floors.facts import context_texts
+from escalations.floors.judge import Judgement, judge, tightened
+from escalations.floors.risk import risk_of
+from escalations.floors.rulebook import Rulebook
+from escalations.models import Classification, Incident, Proposal, Work
+from escalations.states import Floor, Severity, Stage, State, Status, worst
+
+logger = logging.getLogger(__name__)
+
+ASKED_WITHIN = timedelta(days=7)  # law 12
+BATCH = 50
+
+
+def run_batch(limit: int = BATCH) -> int:
+    """Route a batch of classified incidents; return how many were taken. One transaction each, about fifteen queries."""
+    taken = queue.claim(Stage.ROUTE, limit)
+    if not taken:
+        return 0
+    rulebook = Rulebook.load()
+    for work in taken:
+        try:
+            route_one(work, rulebook)
+        except Exception as error:
+            logger.exception("routing failed", extra={"incident": str(work.incident_id)})
+            queue.retry(work, 5.0 * work.attempts, f"{type(error).__name__}: {error}"[:300])
+    return len(taken)
+
+
+def route_one(work: Work, rulebook: Rulebook) -> None:
+    """Route one incident, or do nothing when somebody else finished it meanwhile."""
+    with transaction.atomic():
+        pending = (
+            Proposal.objects.select_for_update(of=("self",))
+            .filter(pk=work.proposal_id, state=State.PENDING, routed_at=None).first()
+            if work.proposal_id else None
+        )
+        incident = (
+            Incident.objects.select_for_update(of=("self",)).select_related("source__owner").get(pk=work.incident_id)
+        )
+        if not queue.finish(work, Stage.DONE):
+            return  # the lease lapsed and another worker has it
+        if incident.status == Status.SETTLED or (work.proposal_id and pending is None):
+            return  # withdrawn, revised or routed meanwhile
+        words = list(Classification.objects.filter(work=work))
+        proposal = pending or acknowledgement_of(incident, words)
+        proposal.incident = incident
+        judgement = _judged(work, rulebook, incident, proposal, words)
+        if pending is None:
+            proposal = acknowledgement_of(incident, words, judgement)
+            proposal.incident = incident
+            proposal.save(force_insert=True)
+            proposal.refresh_from_db(fields=["version"])
+        if judgement.settles is not None and judgement.floor != Floor.REVIEW:
+            lifecycle.settle_by_policy(proposal, judgement, rulebook)
+        else:
+            lifecycle.place(proposal, judgement, rulebook)
+
+
+def acknowledgement_of(incident: Incident, words: list[Classification], judgement: Judgement | None = None) -> Proposal:
+    """Return the unsaved proposal of an incident that came without one: acknowledge, with the classification to confirm."""
+    severity = judgement.severity if judgement else worst(incident.claimed_severity, *(word.severity for word in words))
+    category = judgement.category if judgement else "other"
+    return lifecycle.new_proposal(
+        incident, {"action": "acknowledge", "args": {"severity": str(severity), "category": category}}, author="system"
+    )
+
+
+def _judged(work: Work, rulebook: Rulebook, incident: Incident, proposal: Proposal, words: list[Classification]) -> Judgement:
+    held = held_by_the_past(incident, proposal)
+    before = []
+    if proposal.author == "system" and proposal.revision > 1:
+        before.append({"name": "agent_failed", "why": proposal.description, "where": "acknowledgement"})
+    added = [pair for item in incident.added_context.all() for pair in context_texts(item.context)]
+    if work.attempts > queue.MAX_ATTEMPTS:
+        return without_judgement(rulebook, incident, words, f"could not be routed: {work.error or 'its worker never finished'}")
+    try:
+        with transaction.atomic():  # a savepoint: a query that fails inside must not take the routing with it
+            return judge(rulebook, incident, proposal, words, held=held, fired_before=before, texts=added)
+    except Exception as error:
+        logger.exception("judging failed", extra={"incident": str(incident.pk)})
+        why = f"could not be judged: {type(error).__name__}"
+        return without_judgement(rulebook, incident, words, why)
+
+
+def without_judgement(rulebook: Rulebook, incident: Incident, words: list[Classification], why: str) -> Judgement:
+    """Return what holds when judging itself broke: review, by the queue manager, with the reason as a trigger."""
+    trigger = {"name": "classifier_failed", "why": why, "where": "judgement"}
+    severity = worst(incident.claimed_severity, Severity.WARNING, *(word.severity for word in words))
+    bare = Judgement(
+        floor=Floor.REVIEW, settles=None, role=rulebook.queue_manager, role_why="trigger", policy=rulebook.default_policy,
+        severity=severity, category="other", confidence=None, triggers=[], rules=[], escalate="human", pattern="exception",
+        risk=risk_of(triggers=(), floor=Floor.REVIEW, category="other", severity=severity),
+    )
+    return tightened(bare, rulebook, [trigger])
+
+
+def held_by_the_past(incident: Incident, proposal: Proposal) -> str:
+    """Return why a person must look whatever the rules say (law 12), or "". Two indexed queries at most.
+
+    A person (or a block) once stood before this line of revisions, or before the same action and args of this source within
+    seven days. What Countersign itself proposes (acknowledge) runs nothing and is the same for unlike incidents: only its own
+    line holds it.
+    """
+    asked = Proposal.objects.filter(routed_at__isnull=False).exclude(floor=Floor.AUTO)
+    if proposal.revision > 1 and asked.filter(incident=incident).exists():
+        return "A person was asked about this line before."
+    if proposal.author == "system":
+        return ""
+    same: dict[str, Any] = {
+        "source_id": incident.source_id, "args_digest": proposal.args_digest, "created_at__gt": clock.now() - ASKED_WITHIN,
+    }
+    if asked.filter(**same).exclude(incident=incident).exists():
+        return "A person was asked the same thing within seven days."
+    return ""
+
+
