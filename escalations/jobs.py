@@ -66,16 +66,5 @@ def _guarded(kind: str, work: Callable[[], object]) -> None:
     try:
         work()
     except Exception as error:  # noqa: BLE001 - the queue would store what escapes, payloads in its text included, for ever
-        logger.error("job failed", extra={"job": kind, "error": type(error).__name__, "where": whence(error)})
+        logger.error("the job %s failed: %s at %s", kind, type(error).__name__, queue.whence(error))
 
-
-def whence(error: BaseException) -> str:
-    """Return "module:line" of the deepest frame of ours: enough to find the place, with nothing of what was being worked on."""
-    where = ""
-    traceback = error.__traceback__
-    while traceback is not None:
-        name = traceback.tb_frame.f_globals.get("__name__", "")
-        if name.split(".")[0] in ("escalations", "hitl_site"):
-            where = f"{name}:{traceback.tb_lineno}"
-        traceback = traceback.tb_next
-    return where

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F, Q
+from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from escalations import clock
@@ -32,6 +33,7 @@ OUTBOXES = {"deliver": Delivery, "notify": Notice}  # the kinds that send
 LEASE = timedelta(seconds=120)  # longer than the queue's timeout: a job that still runs still holds its rows
 MAX_ATTEMPTS = 3  # claims of one stage; a job that kills its worker counts too, since the claim is what counts
 STALE = timedelta(seconds=10)  # a wake-up this old may have been lost: another may be queued
+BACKED_UP = 30  # waiting tasks; five kinds and the heartbeat make no more than a handful while workers live
 
 Outbound = TypeVar("Outbound", Delivery, Notice)
 
@@ -163,6 +165,8 @@ def claim_sending(
 
 def wake_due() -> list[str]:
     """Wake every kind that has due rows; returns the kinds queued. For the timers, each second: what a lost wake-up costs."""
+    if backed_up():
+        return []
     now = clock.now()
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     due = [kind for kind, stage in STAGES.items() if Work.objects.filter(free, stage=stage, run_at__lte=now).exists()]
@@ -179,6 +183,43 @@ def announce(incident_id: UUID) -> None:
 def beat(name: str, **detail: object) -> None:
     """Write that `name` is alive now (one UPSERT)."""
     Heartbeat.objects.update_or_create(name=name, defaults={"at": clock.now(), "detail": detail})
+
+
+def forget(name: str) -> None:
+    """Remove a heartbeat: what it stood for has ended as it should."""
+    Heartbeat.objects.filter(name=name).delete()
+
+
+def take_turn(name: str, seconds: float) -> bool:
+    """Return whether this caller is the one to do, now, what needs doing once in so many seconds, whoever does it.
+
+    Counted on the heartbeat of that name, which this beats. Who dies after taking a turn leaves it to the next one.
+    """
+    now = clock.now()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO escalations_heartbeat AS beat (name, at, detail) VALUES (%s, %s, '{}') ON CONFLICT (name) DO UPDATE "
+            "SET at = excluded.at WHERE beat.at <= %s OR beat.at > %s RETURNING 1",
+            [name, now, now - timedelta(seconds=seconds), now + timedelta(minutes=1)],
+        )
+        return cursor.fetchone() is not None
+
+
+def backed_up() -> bool:
+    """Return whether so many tasks wait that another would tell the workers nothing new (they are down, or far behind)."""
+    return OrmQ.objects.filter(lock__lte=clock.now())[:BACKED_UP].count() >= BACKED_UP
+
+
+def whence(error: BaseException) -> str:
+    """Return "module:line" of the deepest frame of ours: enough to find the place, with nothing of what was being worked on."""
+    where = ""
+    traceback = error.__traceback__
+    while traceback is not None:
+        name = traceback.tb_frame.f_globals.get("__name__", "")
+        if name.split(".")[0] in ("escalations", "hitl_site"):
+            where = f"{name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return where
 
 
 def _sending_due(now: datetime) -> Q:

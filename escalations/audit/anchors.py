@@ -52,7 +52,7 @@ def anchor() -> Anchor | None:
     last, now = last_anchor(), head()
     wrong = disagreement(last) if last else ""
     if wrong:
-        logger.error("audit chain and anchor disagree", extra={"why": wrong})
+        logger.error("the audit chain and its anchor disagree: %s", wrong)
     written = None
     if now.seq and (last is None or last.hash != now.hash):
         written = Anchor(now.seq, now.hash, clock.now().strftime(FORM))
@@ -132,7 +132,7 @@ def _post(one: Anchor) -> str:
     except httpx.HTTPError as error:
         wrong = type(error).__name__
     if wrong:
-        logger.error("anchor not accepted by ANCHOR_URL", extra={"why": wrong, "seq": one.seq})
+        logger.error("ANCHOR_URL did not take the anchor of seq %s: %s", one.seq, wrong)
     return wrong
 
 

@@ -113,7 +113,7 @@ def record(
     subject: str = "",
     **facts: Any,
 ) -> None:
-    """Write one entry (one INSERT). Raises TransactionManagementError outside a transaction: it must stand or fall with the change."""
+    """Write one entry (one INSERT). Raises TransactionManagementError outside a transaction: both stand or fall together."""
     record_many([
         entry(action, actor=actor, incident_id=incident_id, proposal_id=proposal_id, subject=subject, **facts)
     ])
@@ -127,7 +127,7 @@ def record_many(entries: Iterable[AuditEntry]) -> None:
 
 
 def _written(content: dict[str, Any]) -> str:
-    """Return JSON with sorted keys and no spaces. Whatever the facts hold, this does not fail: an entry is never lost to its form."""
+    """Return JSON with sorted keys and no spaces. Never fails, whatever the facts hold: an entry is not lost to its form."""
     try:
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError):  # keys of mixed types, NaN, a circle

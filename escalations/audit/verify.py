@@ -28,7 +28,7 @@ WHERE NOT EXISTS (SELECT FROM escalations_auditseal AS seal WHERE seal.entry_id 
 
 @dataclass(frozen=True)
 class Report:
-    """What verification found. `entries` counts sealed ones that were recomputed; `why` names the part of the link that is wrong."""
+    """What verification found. `entries` counts those recomputed; `why` names the part of the link that is wrong."""
 
     ok: bool
     entries: int

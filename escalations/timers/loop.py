@@ -1,0 +1,147 @@
+"""The loop: which duty comes how often, and what happens when the database goes away."""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
+
+from escalations import audit, lifecycle, queue
+
+from . import auditor, housekeeping
+from .lateness import DatabaseLost, Steps, drain, raise_if_lost
+
+logger = logging.getLogger(__name__)
+
+TURN_SECONDS = 1.0
+LONGEST_DUTY = 5.0  # seconds one duty may go on before the others have their turn, so that this process never looks dead
+SEAL_BATCH = 5_000
+RECONNECT_SECONDS = 2.0
+
+
+@dataclass
+class Duty:
+    """One thing to do every so many seconds. `run` returns something to count or to report."""
+
+    name: str
+    every: float
+    run: Callable[[], object]
+    last: float = float("-inf")
+
+
+class Timers:
+    """One process of the clockwork. `stop` ends it between two transactions, within a second."""
+
+    def __init__(self) -> None:
+        self.stop = Event()
+        self.name = f"timers:{socket.gethostname()[:80]}:{os.getpid()}"
+        self.steps = Steps()
+        self.ahead = 0.0
+        self._anchoring = housekeeping.Aside("anchor")
+        self._pinging = housekeeping.Aside("dead-man's signal")
+        self._lost = False
+        self.duties = [  # in this order; what waits for a person or a caller comes first
+            Duty("pulse", 5, self._pulse),
+            Duty("fired", 1, lambda: self.steps.fire(self.stop, LONGEST_DUTY)),
+            Duty("lapsed", 1, lambda: drain(lifecycle.lapse_claims, self.stop, LONGEST_DUTY)),
+            Duty("woken", 1, queue.wake_due),
+            Duty("sealed", 1, lambda: drain(audit.seal, self.stop, LONGEST_DUTY, SEAL_BATCH)),
+            Duty("warned", 5, lambda: drain(lifecycle.warn_expiring, self.stop, LONGEST_DUTY)),
+            Duty("heartbeat", 15, self._beat_through_the_queue),
+            Duty("found", auditor.EVERY, self._audit),
+            Duty("ahead", 30, self._compare_clocks),
+            Duty("anchored", 60, self._anchor),
+            Duty("pinged", 60, self._ping),
+            Duty("pruned", 300, housekeeping.prune_heartbeats),
+            Duty("purged", 3600, housekeeping.purge),
+        ]
+
+    def run(self) -> None:
+        """Turn until told to stop. Never raises for a database that is away: it comes back, or the heartbeat goes stale."""
+        while not self.stop.is_set():
+            began = time.monotonic()
+            try:
+                did = self.turn()
+            except (DatabaseLost, OperationalError, InterfaceError) as error:
+                self._reconnect(error)
+                continue
+            if self._lost:
+                logger.warning("the database is back")
+                self._lost = False
+            close_old_connections()
+            more = isinstance(did.get("fired"), int) and did["fired"] and time.monotonic() - began >= LONGEST_DUTY
+            if not more:
+                self.stop.wait(max(0.0, began + TURN_SECONDS - time.monotonic()))
+
+    def turn(self) -> dict[str, object]:
+        """Do every duty whose time has come; returns what each returned. A duty that fails is logged and tried again next time.
+
+        Raises DatabaseLost when the connection is gone.
+        """
+        did: dict[str, object] = {}
+        for duty in self.duties:
+            if self.stop.is_set():
+                break
+            now = time.monotonic()
+            if now - duty.last < duty.every - 0.05:
+                continue
+            duty.last = now
+            try:
+                did[duty.name] = duty.run()
+            except DatabaseLost:
+                raise
+            except Exception as error:  # noqa: BLE001 - the other duties must not wait for this one
+                raise_if_lost(error)
+                did[duty.name] = f"failed: {type(error).__name__}"
+                logger.error("the duty %s failed: %s at %s", duty.name, type(error).__name__, queue.whence(error))
+        return did
+
+    def join_aside(self) -> None:
+        """Wait for what runs on other threads: for one turn by hand."""
+        self._anchoring.join()
+        self._pinging.join()
+
+    def close(self) -> None:
+        """Say goodbye: a process that ended properly leaves no heartbeat that looks like a dead one's."""
+        try:
+            queue.forget(self.name)
+        except (OperationalError, InterfaceError):
+            logger.warning("the database is away; the heartbeat of this process is left to be pruned")
+        connection.close()
+
+    def _pulse(self) -> None:
+        queue.beat(self.name, ahead=round(self.ahead, 3), poisoned=len(self.steps.poisoned))
+
+    def _beat_through_the_queue(self) -> bool:
+        return not queue.backed_up() and queue.wake("heartbeat")
+
+    def _audit(self) -> object:
+        if not queue.take_turn("auditor's turn", auditor.EVERY - 1):
+            return None
+        findings = auditor.look([f"{pk}: {poison.error}" for pk, poison in self.steps.poisoned.items()])
+        return {"found": findings.found, "repaired": findings.repaired}
+
+    def _compare_clocks(self) -> float:
+        self.ahead = housekeeping.skew()
+        return round(self.ahead, 3)
+
+    def _anchor(self) -> bool:
+        return self._anchoring.run(audit.anchor)
+
+    def _ping(self) -> bool:
+        return bool(settings.DEADMAN_URL) and auditor.all_is_well() and self._pinging.run(housekeeping.ping_deadman)
+
+    def _reconnect(self, error: Exception) -> None:
+        if not self._lost:
+            logger.error("the database is away: %s; trying again every %d s", type(error).__name__, RECONNECT_SECONDS)
+            self._lost = True
+        try:
+            connection.close()
+        except (OperationalError, InterfaceError):
+            connection.connection = None
+        self.stop.wait(RECONNECT_SECONDS)
