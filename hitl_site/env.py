@@ -108,5 +108,6 @@ DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "countersign@localhost")
 ANCHOR_FILE = text("ANCHOR_FILE", str(DATA_DIR / "anchors.jsonl"))
 ANCHOR_URL = text("ANCHOR_URL")
 DEADMAN_URL = text("DEADMAN_URL")
+METRICS_TOKEN = text("METRICS_TOKEN")
 
 CLAIM_SECONDS = number("CLAIM_SECONDS", 900)

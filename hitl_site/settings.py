@@ -40,7 +40,7 @@ else:
 INSTALLED_APPS = [
     "escalations",
     "reviews",
-    "django.contrib.admin",
+    "escalations.apps.AdminConfig",  # django.contrib.admin, closed to other apps' models
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -246,6 +246,7 @@ LLM_CONCURRENCY = env.LLM_CONCURRENCY
 ANCHOR_FILE = env.ANCHOR_FILE
 ANCHOR_URL = env.ANCHOR_URL
 DEADMAN_URL = env.DEADMAN_URL
+METRICS_TOKEN = env.METRICS_TOKEN
 CLAIM_SECONDS = env.CLAIM_SECONDS
 HEARTBEAT_DEAD_AFTER = 90  # seconds without a heartbeat after which a process counts as dead
 

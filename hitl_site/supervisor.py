@@ -208,7 +208,7 @@ class Supervisor:
         url = env.DATABASE_URL or databases.embedded_url(databases.APP_ROLE, env.DATA_DIR)
         try:
             with psycopg.connect(url, connect_timeout=3, options="-c statement_timeout=3s") as connection:
-                return {name: age for name, age in connection.execute(HEARTBEATS).fetchall()}
+                return dict(connection.execute(HEARTBEATS).fetchall())
         except psycopg.Error:
             return None
 
