@@ -1,0 +1,202 @@
+"""The JSON an incident is told in: to callers over the API, and to callbacks. One shape, written down in docs/api.md."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from statistics import median
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import prefetch_related_objects
+
+from escalations import clock
+from escalations.models import Acknowledgement, Decision, Incident, Proposal
+from escalations.states import State, Status
+
+LOOK_BACK = 200  # recent decisions of all roles that tell the pace
+ENOUGH = 20  # of one role's
+QUEUE_COUNTED = 500  # places in a queue that are counted; further back makes no difference anybody could use
+
+_RECENT = """
+SELECT role_id, extract(epoch FROM settled_at - routed_at), extract(epoch FROM settled_at)
+FROM (
+    SELECT proposal.id, role_id, routed_at, settled_at FROM escalations_proposal AS proposal
+    WHERE settled_at IS NOT NULL ORDER BY settled_at DESC, id DESC LIMIT %s
+) AS recent
+JOIN escalations_decision AS decision ON decision.proposal_id = recent.id AND decision.by_kind = 'person'
+WHERE role_id IS NOT NULL AND routed_at IS NOT NULL
+"""
+_PLACES = """
+SELECT mine.id, ahead.count FROM escalations_proposal AS mine CROSS JOIN LATERAL (
+    SELECT count(*) FROM (
+        SELECT 1 FROM escalations_proposal AS other
+        WHERE other.state = 'pending' AND other.role_id = mine.role_id AND (other.due_at, other.id) < (mine.due_at, mine.id)
+        LIMIT %s
+    ) AS before
+) AS ahead WHERE mine.id = ANY(%s)
+"""
+
+
+def incident_json(incident: Incident) -> dict[str, Any]:
+    """Return what a caller is told of one incident. At most seven queries, fewer when things are loaded or settled."""
+    return incidents_json([incident])[0]
+
+
+def incidents_json(incidents: Iterable[Incident]) -> list[dict[str, Any]]:
+    """Return the same for many, in order. The number of queries does not depend on how many."""
+    listed = list(incidents)
+    if not listed:
+        return []
+    prefetch_related_objects(listed, "source", "questions")
+    lines: dict[UUID, list[Proposal]] = defaultdict(list)
+    proposals = (
+        Proposal.objects.filter(incident__in=[incident.pk for incident in listed])
+        .select_related("role", "decision__acknowledgement")
+        .defer("content", "description", "args_schema", "rules", "policy", "triggers", "claims")
+        .order_by("revision")
+    )
+    for proposal in proposals:
+        lines[proposal.incident_id].append(proposal)
+    waits = estimates([line[-1] for line in lines.values()])
+    return [_incident(incident, lines.get(incident.pk, []), waits) for incident in listed]
+
+
+def _incident(incident: Incident, line: Sequence[Proposal], waits: dict[UUID, int | None]) -> dict[str, Any]:
+    last = line[-1] if line else None
+    decision = next((one.decision for one in reversed(line) if hasattr(one, "decision")), None)
+    return {
+        "id": str(incident.pk),
+        "status": incident.status,
+        "source": incident.source.name,
+        "kind": incident.kind,
+        "test": incident.test,
+        "title": incident.title,
+        "severity": incident.severity,
+        "category": incident.category or None,
+        "triggers": list(incident.triggers),
+        "escalate": incident.escalate or None,
+        "pattern": incident.pattern or None,
+        "received_at": moment(incident.received_at),
+        "estimated_wait_seconds": waits.get(last.pk) if last and incident.status != Status.SETTLED else None,
+        "questions": [
+            {
+                "id": str(question.pk),
+                "text": question.text,
+                "asked_at": moment(question.asked_at),
+                "answered_at": moment(question.answered_at),
+            }
+            for question in incident.questions.all()
+        ],
+        "proposal": proposal_json(last) if last else None,
+        "decision": decision_json(decision) if decision else None,
+        "acknowledged": _acknowledged(decision),
+        "review_url": settings.PUBLIC_URL.rstrip("/") + (last.get_absolute_url() if last else f"/incidents/{incident.pk}/"),
+    }
+
+
+def proposal_json(proposal: Proposal) -> dict[str, Any]:
+    """Return what a caller is told of a proposal. Reads `proposal.role`."""
+    return {
+        "id": str(proposal.pk),
+        "revision": proposal.revision,
+        "version": proposal.version,
+        "state": proposal.state,
+        "action": proposal.action or None,
+        "args": proposal.args,
+        "draft": proposal.draft,
+        "args_digest": proposal.args_digest,
+        "confidence": proposal.confidence,
+        "risk": proposal.risk,
+        "role": proposal.role.name if proposal.role else None,
+        "step": proposal.step,
+        "due_at": moment(proposal.due_at),
+        "expires_at": moment(proposal.expires_at),
+        "allowed_decisions": list(proposal.allowed_decisions),
+    }
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """Return a decision as it is told everywhere. No queries."""
+    return {
+        "type": decision.type,
+        "by": {"kind": decision.by_kind, "id": decision.by_id, "name": decision.by_name},
+        "reason": decision.reason,
+        "action": decision.action or None,
+        "args": decision.args,
+        "draft": decision.draft,
+        "message": decision.message,
+        "retry": decision.retry,
+        "signed_digest": decision.signed_digest,
+        "args_digest": decision.args_digest,
+        "decided_at": moment(decision.decided_at),
+        "valid_until": moment(decision.valid_until),
+    }
+
+
+def _acknowledged(decision: Decision | None) -> dict[str, Any] | None:
+    said: Acknowledgement | None = getattr(decision, "acknowledgement", None)
+    if said is None:
+        return None
+    return {"result": said.result, "args_digest": said.args_digest, "detail": said.detail, "at": moment(said.at)}
+
+
+def moment(at: datetime | None) -> str | None:
+    """Return a time as RFC 3339 in UTC with a Z, to the millisecond."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# -- how long it may take
+
+
+def estimated_wait_seconds(proposal: Proposal) -> int | None:
+    """Return about how many seconds until somebody decides this; None when settled, not routed, or nobody can know. Two queries."""
+    return estimates([proposal])[proposal.pk]
+
+
+def estimates(proposals: Iterable[Proposal]) -> dict[UUID, int | None]:
+    """Return the same for many, by id. Two queries at most.
+
+    A role's pace is the median wait of its last decisions by people, and the median time between them for each item that is due
+    before; what was waited already counts, and nothing takes longer than the clock allows.
+    """
+    listed = list(proposals)
+    open_ones = [one for one in listed if one.state == State.PENDING and one.role_id and one.routed_at and one.due_at]
+    found: dict[UUID, int | None] = dict.fromkeys((one.pk for one in listed), None)
+    paces = _paces() if open_ones else {}
+    known = [one for one in open_ones if one.role_id in paces]
+    if not known:
+        return found
+    with connection.cursor() as cursor:
+        cursor.execute(_PLACES, [QUEUE_COUNTED, [one.pk for one in known]])
+        places = dict(cursor.fetchall())
+    now = clock.now()
+    for one in known:
+        wait, gap = paces[one.role_id]
+        seconds = max(wait, (places.get(one.pk, 0) + 1) * gap) - (now - one.routed_at).total_seconds()
+        if one.expires_at:
+            seconds = min(seconds, (one.expires_at - now).total_seconds())
+        found[one.pk] = max(0, round(seconds))
+    return found
+
+
+def _paces() -> dict[int, tuple[float, float]]:
+    """Return (median wait, median time between decisions) in seconds, per role that decided lately. One query over an index."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RECENT, [LOOK_BACK])
+        rows = cursor.fetchall()
+    by_role: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for role_id, waited, settled in sorted(rows, key=lambda row: -row[2]):
+        if len(by_role[role_id]) < ENOUGH:
+            by_role[role_id].append((float(waited), float(settled)))
+    return {
+        role_id: (
+            median(waited for waited, _ in recent),
+            median([later - earlier for (_, later), (_, earlier) in pairwise(recent)] or [0.0]),
+        )
+        for role_id, recent in by_role.items()
+    }
