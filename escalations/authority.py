@@ -81,9 +81,10 @@ def person_named(text: str) -> Person | None:
     if not said:
         return None
     first, _, last = said.partition(" ")
-    return Person.objects.filter(
-        Q(username__iexact=said) | Q(email__iexact=said) | Q(first_name__iexact=first, last_name__iexact=last.strip() or "\0")
-    ).first()
+    named = Q(username__iexact=said) | Q(email__iexact=said)
+    if last:
+        named |= Q(first_name__iexact=first, last_name__iexact=last.strip())
+    return Person.objects.filter(named).first()
 
 
 def claims_to_be_ours(incident: Incident) -> bool:

@@ -27,6 +27,10 @@ from .placing import place
 from .sources import MAX_REVISIONS, new_proposal, words_of
 
 
+# What an edit cannot newly fire: the engines are not asked again about it.
+OF_THE_ENGINES = frozenset({"low_confidence", "classifier_failed"})
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a signature: the decision, or the new pending revision that an edit became (then `decision` is None)."""
@@ -152,8 +156,9 @@ def _edit(
     judgement = judge(rulebook, proposal.incident, edited, words_of(proposal), held=held)
     if judgement.floor == Floor.BLOCK:
         raise Blocked(f"The rule “{judgement.settles.name if judgement.settles else ''}” blocks what this would become.")
-    new_triggers = set(judgement.trigger_names) - set(proposal.trigger_names)
-    asks_for = judgement.role if judgement.role_why in ("rule", "trigger") or proposal.role is None else proposal.role
+    new_triggers = set(judgement.trigger_names) - set(proposal.trigger_names) - OF_THE_ENGINES
+    demanded = judgement.role_why == "rule" or (judgement.role_why == "trigger" and judgement.trigger_names[0] in new_triggers)
+    asks_for = judgement.role if demanded or proposal.role is None else proposal.role
     if authority.is_member(person, asks_for.pk) and not new_triggers:
         content = moves.Content(edited.action, edited.args, edited.draft, edited.args_digest)
         decision = _sign(proposal, person, replace(verdict, runs=content), seen, method, interactive)
