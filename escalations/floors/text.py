@@ -99,12 +99,13 @@ def folded(text: str) -> str:
 
 
 _PUNCTUATION = str.maketrans({key: value for key, value in _OTHER.items() if not key.isalpha()})
-_BETWEEN = re.compile(r"[^\w.!?;:\n¿¡。！？…|]+|_+")
-_STOP = re.compile(r"[\s_]*[.!?;:\n¿¡。！？…|][\s.!?;:\n¿¡。！？…|_]*")
+_BETWEEN = re.compile(r"[^\w.!?;:¿¡。！？…|]+|_+")
+_STOP = re.compile(r"[\s_]*[.!?;:¿¡。！？…|][\s.!?;:¿¡。！？…|_]*")
+_PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")
 _ASCII_WORDS = str.maketrans(
     {chr(code): (" " if not chr(code).isalnum() else chr(code).lower()) for code in range(128)}
     | {"'": None, "`": None}
-    | dict.fromkeys(".!?;:\n|", " . ")
+    | dict.fromkeys(".!?;:|", " . ")
 )
 _SPACES = re.compile(r" {2,}")
 _APOSTROPHES = re.compile("['`´ʼ]")
@@ -114,7 +115,9 @@ _MARKS = re.compile(r"[\u0300-\u036f]+")
 def words_of(text: str) -> str:
     """Return " i dont want this . let me speak to a person ": lower case, no accents, one space between words, " . " between
 
-    sentences, a space at both ends. What phrases are matched against. Takes text that was `folded`."""
+    sentences and paragraphs, a space at both ends. What phrases are matched against. Takes text that was `folded`."""
+    if "\n" in text:
+        text = _PARAGRAPH.sub(" . ", text)
     if text.isascii():
         return _SPACES.sub(" ", f" {text.translate(_ASCII_WORDS)} ")
     plain = _MARKS.sub("", unicodedata.normalize("NFD", text.casefold()))
