@@ -1,0 +1,48 @@
+"""One door to each object: nothing of the record reaches a page but through here. Strangers get a 404, never a 403."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+
+from escalations import authority
+from escalations.models import Incident, Person, Proposal, Role
+
+
+def roles_of(person: Person) -> list[Role]:
+    """Return the person's roles. One query for the life of this object, which is one request."""
+    roles: list[Role] | None = getattr(person, "_roles_of_this_request", None)
+    if roles is None:
+        roles = list(person.roles())
+        person._roles_of_this_request = roles  # type: ignore[attr-defined]
+    return roles
+
+
+def sees_everything(person: Person) -> bool:
+    """Say whether every queue is this person's to read: managers, auditors and administrators."""
+    return person.is_superuser or any(role.sees_everything or role.decides_everything for role in roles_of(person))
+
+
+def decides_somewhere(person: Person) -> bool:
+    """Say whether any queue is this person's to decide in; an auditor only reads."""
+    return any(role.decides_everything or not role.sees_everything for role in roles_of(person))
+
+
+def proposals_for(person: Person) -> QuerySet[Proposal]:
+    """Return the proposals this person may read, settled ones included."""
+    return authority.readable_by(person)
+
+
+def proposal_for(person: Person, pk: UUID) -> Proposal:
+    """Return the proposal with all a page says of it in one query, or raise Http404."""
+    rows = proposals_for(person).select_related("incident", "source__owner", "role", "claimed_by", "author_person", "decision")
+    return get_object_or_404(rows, pk=pk)
+
+
+def incident_for(person: Person, pk: UUID) -> Incident:
+    """Return the incident if any proposal of its line is this person's to read; those without one are for who sees all."""
+    incident = get_object_or_404(Incident.objects.select_related("source__owner"), pk=pk)
+    if sees_everything(person) or proposals_for(person).filter(incident=incident).exists():
+        return incident
+    raise Http404

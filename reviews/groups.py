@@ -1,0 +1,120 @@
+"""Twins: pending proposals of one source and fingerprint, decided together and settled one by one."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from escalations import lifecycle
+from escalations.errors import AlreadySettled, ChangedSinceSeen, CountersignError, NotFound
+from escalations.models import Incident, Person, Proposal
+from escalations.states import Verdict
+
+from . import access, values
+
+MOST = 200  # rows of one form
+NEEDS_EQUAL = (Verdict.APPROVE, Verdict.EDIT)
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One row as it was shown: which proposal, at which version, with which digest."""
+
+    pk: UUID
+    version: int
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.pk}|{self.version}|{self.digest}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Pick | None":
+        """Return what a checkbox posted; None for anything that no page of ours wrote."""
+        pk, _, rest = text.partition("|")
+        version, _, digest = rest.partition("|")
+        try:
+            return cls(UUID(pk), int(version), digest[:71])
+        except ValueError:
+            return None
+
+
+@dataclass
+class Twin:
+    proposal: Proposal
+    pick: Pick
+    cells: list[tuple[str, bool]]  # text, and whether it differs from what most say
+
+
+@dataclass
+class Group:
+    twins: list[Twin]
+    columns: list[str]
+    equal: bool  # one digest for all
+    more: bool
+
+
+@dataclass
+class Result:
+    """What became of one row: 200, or 409 and the like with the reason."""
+
+    proposal: Proposal | None
+    status: int
+    said: str
+
+
+def group_of(person: Person, source: str, fingerprint: str) -> Group:
+    """Return the pending twins this person may read, newest first, with the values in which they differ. Three queries."""
+    newest = Incident.objects.filter(source__name=source, fingerprint=fingerprint).order_by("-id")
+    ids = list(newest.values_list("id", flat=True)[: MOST * 5])
+    found = list(
+        access.proposals_for(person)
+        .open()
+        .filter(incident_id__in=ids)
+        .select_related("source", "incident", "role", "claimed_by")
+        .order_by("due_at", "id")[: MOST + 1]
+    )
+    rows = found[:MOST]
+    flat = [
+        {row.path: row.value for row in values.leaves({"action": one.action, "args": one.args, "draft": one.draft})} for one in rows
+    ]
+    paths = list(dict.fromkeys(path for one in flat for path in one))
+    differing = [path for path in paths if len({one.get(path) for one in flat}) > 1]
+    usual = {path: _most([one.get(path, "") for one in flat]) for path in paths}
+    columns = (differing or paths)[:8]
+    twins = [
+        Twin(
+            one,
+            Pick(one.pk, one.version, one.args_digest),
+            [(leaf.get(path, ""), leaf.get(path, "") != usual[path]) for path in columns],
+        )
+        for one, leaf in zip(rows, flat, strict=True)
+    ]
+    return Group(twins, columns, len({one.args_digest for one in rows}) <= 1, len(found) > MOST)
+
+
+def _most(texts: list[str]) -> str:
+    return max(set(texts), key=texts.count)
+
+
+def decide(person: Person, picks: list[Pick], signature: dict[str, object]) -> list[Result]:
+    """Sign each picked row as it was shown; one that moved on does not hold up the others. One transaction each."""
+    named = access.proposals_for(person).select_related("source").in_bulk([pick.pk for pick in picks])
+    results = []
+    for pick in picks:
+        proposal = named.get(pick.pk)
+        try:
+            if proposal is None:
+                raise NotFound
+            settled = lifecycle.decide(
+                pick.pk,
+                person=person,
+                digest=pick.digest,
+                version=pick.version,
+                method="group",
+                **signature,  # type: ignore[arg-type]
+            )
+        except CountersignError as error:
+            conflict = isinstance(error, (AlreadySettled, ChangedSinceSeen))
+            results.append(Result(proposal, 409 if conflict else error.status, error.detail))
+        else:
+            said = "Signed." if settled.decision else "Your change needs somebody else: it waits there as a new revision."
+            results.append(Result(proposal, 200, said))
+    return results

@@ -1,0 +1,135 @@
+"""How the room writes things down: untrusted text with the invisible made visible, sentences, moments, time left."""
+
+import zoneinfo
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from escalations import clock
+from escalations.floors import text
+
+from .. import inbox
+from ..sentences import Bit, asked
+
+register = template.Library()
+
+
+@register.filter
+def shown(value: Any) -> SafeString:
+    """Return untrusted text escaped, every character that cannot be seen as a visible token. Linear in its length."""
+    pieces = text.tokens("" if value is None else str(value))
+    return format_html_join("", "{}", ((_hidden(one) if kind == "hidden" else one,) for kind, one in pieces))
+
+
+def _hidden(token: str) -> SafeString:
+    return format_html('<mark class="hidden-char">{}</mark>', token)
+
+
+WRAP = {"say": "{}", "name": '<span class="arg-name">{}</span>', "value": '<b class="value">{}</b>', "code": "<code>{}</code>"}
+
+
+@register.filter
+def sentence(bits: Iterable[Bit]) -> SafeString:
+    """Return a sentence of ours; what it quotes stands out and is shown like any untrusted text."""
+    return format_html_join("", "{}", ((format_html(WRAP[kind], shown(one)),) for kind, one in bits))
+
+
+@register.filter
+def asks(proposal: Any) -> SafeString:
+    """Return what a proposal asks, in one line made from its action and args."""
+    return sentence(asked(proposal))
+
+
+def _zone(context: template.Context) -> zoneinfo.ZoneInfo | Any:
+    name = getattr(context.get("user"), "time_zone", "UTC")
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (ValueError, zoneinfo.ZoneInfoNotFoundError):
+        return UTC
+
+
+@register.simple_tag(takes_context=True)
+def moment(context: template.Context, value: datetime | None) -> SafeString | str:
+    """Return a moment in the person's own time zone, machine-readable beside it."""
+    if not value:
+        return ""
+    local = value.astimezone(_zone(context))
+    return format_html('<time datetime="{}">{}</time>', value.isoformat(timespec="seconds"), local.strftime("%-d %b %Y, %H:%M %Z"))
+
+
+@register.simple_tag(takes_context=True)
+def left(context: template.Context, value: datetime | None) -> SafeString | str:
+    """Return how long until `value`, as a <time> that the page's clock redraws; how late, when it has passed."""
+    if not value:
+        return format_html('<span class="left">{}</span>', "no deadline")
+    local = value.astimezone(_zone(context))
+    seconds = (value - clock.now()).total_seconds()
+    tone = "late" if seconds < 0 else "soon" if seconds < 1800 else ""
+    return format_html(
+        '<time class="left {}" data-left datetime="{}" title="{}">{}</time>',
+        tone,
+        value.isoformat(timespec="seconds"),
+        local.strftime("%-d %b %Y, %H:%M %Z"),
+        said(seconds),
+    )
+
+
+def said(seconds: float) -> str:
+    """Return "2 h 10 min left" or "5 min late"; the same words as static/js/clock.js."""
+    minutes = int(abs(seconds) // 60)
+    days, hours, rest = minutes // 1440, minutes % 1440 // 60, minutes % 60
+    length = f"{days} d {hours} h" if days else f"{hours} h {rest} min" if hours else f"{rest} min"
+    return f"{length} {'late' if seconds < 0 else 'left'}"
+
+
+@register.filter
+def words(name: Any) -> str:
+    """Return `high_stakes` as "high stakes"."""
+    return str(name).replace("_", " ")
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    """Return 0.62 as "62 %"."""
+    return "" if value is None else f"{value:.0%}".replace("%", " %")
+
+
+@register.filter
+def duration(value: Any) -> str:
+    """Return a timedelta or a number of seconds as "24 h"."""
+    seconds = int(getattr(value, "total_seconds", lambda: value)())
+    return said(seconds).removesuffix(" left")
+
+
+@register.filter
+def at(mapping: dict, key: Any) -> Any:
+    """Return mapping[key], or nothing."""
+    return mapping.get(key, "")
+
+
+@register.simple_tag
+def twins_of(twins: dict, row: Any) -> int:
+    """Return how many pending twins a row stands among; 0 for none."""
+    return twins.get((row.source_id, row.incident.fingerprint), 0)
+
+
+@register.simple_tag(takes_context=True)
+def inbox_count(context: template.Context) -> str:
+    """Return how many wait for this person, capped. Two queries a page: the roles, which others reuse, and the count."""
+    user = context.get("user")
+    if not getattr(user, "is_authenticated", False):
+        return ""
+    return inbox.said_count(inbox.waiting(user))
+
+
+@register.simple_tag
+def server_time() -> SafeString:
+    """Return the server's own time for the page's clock; a wrong clock on the desk moves no deadline."""
+    now = clock.now()
+    return format_html(
+        '<time id="live-clock" datetime="{}">{} UTC</time>', now.isoformat(timespec="seconds"), now.strftime("%H:%M")
+    )

@@ -1,0 +1,17 @@
+"""The people's door."""
+
+from django.urls import path
+
+from .views import acts, group, inbox, proposal, records, tokens
+
+app_name = "reviews"
+urlpatterns = [
+    path("", inbox.show, name="inbox"),
+    path("arrivals/", inbox.arrivals, name="arrivals"),
+    path("proposals/<uuid:pk>/", proposal.show, name="proposal"),
+    path("proposals/<uuid:pk>/acts/", acts.act, name="acts"),
+    path("incidents/<uuid:pk>/", records.incident, name="incident"),
+    path("groups/", group.show, name="group"),
+    path("settled/", records.settled_list, name="settled"),
+    path("tokens/", tokens.show, name="tokens"),
+]

@@ -1,0 +1,80 @@
+"""JSON values as a person reads them: flat rows with types, differences between two of them, text for an editor."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from escalations.floors import text
+
+ROWS = 400  # of a table; what is beyond stands in the signed text, which is always shown whole
+NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+class Row(NamedTuple):
+    """One leaf of a value: where it is, what type it has, and the value as text."""
+
+    path: str
+    type: str
+    value: str
+
+
+class Change(NamedTuple):
+    """What stood at a path before and after; None where there was nothing."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+TYPES = {
+    bool: "true/false",
+    int: "number",
+    float: "number",
+    str: "text",
+    type(None): "nothing",
+    dict: "empty object",
+    list: "empty list",
+}
+
+
+def plain(value: Any) -> str:
+    """Return a leaf as it is in JSON, text without its quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[Row]:
+    """Yield every leaf in the order of the value; an empty object or list is a leaf too."""
+    waiting: list[tuple[str, Any]] = [(path, value)]
+    while waiting:
+        where, one = waiting.pop()
+        if isinstance(one, dict) and one:
+            waiting += [(f"{where}.{key}" if where else str(key), below) for key, below in reversed(one.items())]
+        elif isinstance(one, list) and one:
+            waiting += [(f"{where}[{index}]", below) for index, below in reversed(list(enumerate(one)))]
+        else:
+            yield Row(where or "value", TYPES.get(type(one), "text"), plain(one))
+
+
+def table(value: Any) -> tuple[list[Row], int]:
+    """Return the rows to show and how many more there are."""
+    rows = list(leaves(value)) if value not in (None, {}, []) else []
+    return rows[:ROWS], max(0, len(rows) - ROWS)
+
+
+def changes(before: Any, after: Any) -> list[Change]:
+    """Return what differs between two values, leaf by leaf."""
+    old = {row.path: row.value for row in leaves(before)} if before is not None else {}
+    new = {row.path: row.value for row in leaves(after)} if after is not None else {}
+    paths = list(dict.fromkeys([*old, *new]))
+    return [Change(path, old.get(path), new.get(path)) for path in paths if old.get(path) != new.get(path)]
+
+
+def editable(value: Any) -> str:
+    """Return JSON to edit by hand, in which a character that cannot be seen is written as its escape."""
+    written = json.dumps(value, ensure_ascii=False, indent=2)
+    return written if written.isascii() else NOT_ASCII.sub(_escaped, written)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return json.dumps(found.group())[1:-1] if text.has_hidden(found.group()) else found.group()

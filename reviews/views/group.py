@@ -1,0 +1,82 @@
+"""Decide twins together: each row signed as it was shown, each settled by itself."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_http_methods
+
+from escalations import authority
+from escalations.states import Verdict
+
+from .. import groups, values
+from ..dossier import options_of
+from ..partials import page, part
+
+PAGE = "reviews/group.html"
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def show(request: HttpRequest) -> HttpResponse:
+    """Show the twins of one source and fingerprint; POST decides those that are ticked."""
+    source, fingerprint = request.GET.get("source", "").replace("\0", ""), request.GET.get("fingerprint", "").replace("\0", "")
+    group = groups.group_of(request.user, source, fingerprint)
+    context = {"source": source, "fingerprint": fingerprint, "group": group, "typed": {}}
+    if request.method == "POST":
+        return sign(request, group, context)
+    if not group.twins:
+        raise Http404
+    return page(request, PAGE, {**context, **offered(request, group)})
+
+
+def offered(request: HttpRequest, group: groups.Group) -> dict[str, object]:
+    if not group.twins:
+        return {}
+    first = group.twins[0].proposal
+    allowed = [set(twin.proposal.allowed_decisions) | {Verdict.REJECT} for twin in group.twins]
+    options = [one for one in options_of(first) if all(one.verdict in some for some in allowed)]
+    return {
+        "first": first,
+        "options": [
+            one for one in options if one.verdict != Verdict.EDIT and (group.equal or one.verdict not in groups.NEEDS_EQUAL)
+        ],
+        "why_not": authority.why_not(request.user, first),
+        "args": values.table(first.args)[0],
+    }
+
+
+def sign(request: HttpRequest, group: groups.Group, context: dict[str, object]) -> HttpResponse:
+    """Decide the ticked rows and list what became of each, 200 or 409."""
+    picks = [pick for text in request.POST.getlist("pick")[: groups.MOST] if (pick := groups.Pick.parse(text))]
+    typed = {name: request.POST.get(name, "") for name in ("type", "reason", "message")}
+    problems = problems_of(picks, typed)
+    if problems or not group.twins:
+        context |= {
+            "typed": typed,
+            "problems": problems or ["None of these is open any more."],
+            "picked": {str(pick) for pick in picks},
+        }
+        return part(request, PAGE, "#group", {**context, **offered(request, group)}, status=422 if problems else 409)
+    signature: dict[str, object] = {"type": typed["type"], "reason": typed["reason"].strip()}
+    if typed["type"] == Verdict.RESPOND:
+        signature["message"] = typed["message"]
+    if typed["type"] == Verdict.REJECT:
+        signature["retry"] = bool(request.POST.get("retry"))
+    results = groups.decide(request.user, picks, signature)
+    left = groups.group_of(request.user, str(context["source"]), str(context["fingerprint"]))
+    context |= {"results": results, "group": left, "signed": sum(one.status == 200 for one in results)}
+    return part(request, PAGE, "#group", {**context, **offered(request, left)})
+
+
+def problems_of(picks: list[groups.Pick], typed: dict[str, str]) -> list[str]:
+    """Return what is wrong with the form, in words."""
+    verdict = typed["type"]
+    said = []
+    if not picks:
+        said.append("Tick at least one row.")
+    if verdict not in (Verdict.APPROVE, Verdict.REJECT, Verdict.RESPOND):
+        said.append("Choose a decision first.")
+    if verdict in groups.NEEDS_EQUAL and len({pick.digest for pick in picks}) > 1:
+        said.append("These rows ask for different things. Approve only rows that are equal, or decide them one by one.")
+    if verdict == Verdict.REJECT and not typed["reason"].strip():
+        said.append("Say why not: the agent and your colleagues read it.")
+    if verdict == Verdict.RESPOND and not typed["message"].strip():
+        said.append("Write the answer.")
+    return said

@@ -1,0 +1,59 @@
+"""Who sits in the room. Each page's tests sign somebody in and look at what they are shown."""
+
+import pytest
+from django.test import Client
+
+from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory, role
+
+
+@pytest.fixture
+def reviewer(db):
+    """A member of finance."""
+    return PersonFactory(username="rosa", first_name="Rosa", last_name="Reviewer", roles=["finance"])
+
+
+@pytest.fixture
+def colleague(db):
+    return PersonFactory(username="carl", first_name="Carl", last_name="Colleague", roles=["finance"])
+
+
+@pytest.fixture
+def stranger(db):
+    """Somebody of another role, who must not even learn that something exists."""
+    return PersonFactory(username="sam", first_name="Sam", last_name="Stranger", roles=["security"])
+
+
+@pytest.fixture
+def signed_in():
+    """Return a client in which this person is signed in."""
+
+    def sign_in(person):
+        client = Client()
+        client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def page(reviewer, signed_in):
+    """The reviewer's own browser."""
+    return signed_in(reviewer)
+
+
+@pytest.fixture
+def ask(db):
+    """Put a proposal into finance's queue."""
+
+    def make(**facts):
+        facts.setdefault("role", role("finance"))
+        incident = {name.removeprefix("incident_"): facts.pop(name) for name in list(facts) if name.startswith("incident_")}
+        source = facts.pop("source", None) or SourceFactory()
+        return ProposalFactory(incident=IncidentFactory(source=source, **incident), **facts)
+
+    return make
+
+
+def signature(proposal, **said):
+    """Return what the form posts for this proposal as it is now."""
+    return {"type": "approve", "digest": proposal.args_digest, "version": proposal.version, **said}
