@@ -10,15 +10,11 @@ from django.db import connection, transaction
 from django.db.models import Model
 
 from escalations import audit
+from escalations.floors.triggers import DEFAULT_SETTINGS
 from escalations.models import Category, EscalationPolicy, EscalationStep, Role, RoutingRule, Trigger, WakeUp
 from escalations.models.people import AUDITOR, MANAGER, QUEUE_MANAGER
 from escalations.queue import JOBS
 from escalations.states import Fallback, Floor
-
-try:
-    from escalations.floors.triggers import DEFAULT_SETTINGS
-except ImportError:
-    DEFAULT_SETTINGS = {}
 
 ROLES: dict[str, str] = {
     QUEUE_MANAGER: "Takes what nobody else is asked for, and sends it on.",

@@ -1,0 +1,52 @@
+"""What an edit changed, as JSON for its audit entry, and problems as pointers to fields."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any
+
+from django.db import models
+
+Change = dict[str, Any]
+
+
+def stored(edited: models.Model) -> Any:
+    """Return the row as the database has it, locked until the transaction ends; None for one that is new. One query."""
+    if edited.pk is None or edited._state.adding:
+        return None
+    return type(edited)._default_manager.select_for_update(of=("self",)).filter(pk=edited.pk).first()
+
+
+def changes(old: models.Model | None, new: models.Model, fields: Iterable[str]) -> dict[str, Change]:
+    """Return {"field": {"old", "new"}} of what differs, JSON throughout; for a new row, all that is not empty."""
+    found = {}
+    for field in fields:
+        after = readable(getattr(new, field))
+        before = readable(getattr(old, field)) if old is not None else None
+        if before != after and not (old is None and after in (None, "", [], {})):
+            found[field] = {"old": before, "new": after}
+    return found
+
+
+def readable(value: Any) -> Any:
+    """Return a value as JSON a person can read: names for rows, seconds for durations, ISO 8601 for times."""
+    match value:
+        case None | bool() | int() | float() | list() | dict():
+            return value
+        case models.Model():
+            return str(value)
+        case timedelta():
+            return value.total_seconds()
+        case date():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def problem(field: str, code: str, detail: str) -> dict[str, str]:
+    """Return one entry of `Invalid.errors`."""
+    return {"pointer": f"/{field}", "code": code, "detail": detail}
+
+
+def subject_of(row: models.Model) -> str:
+    """Return what an audit entry calls this row: "RoutingRule 12"."""
+    return f"{type(row).__name__} {row.pk}"

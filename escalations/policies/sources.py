@@ -1,0 +1,168 @@
+"""Sources, their keys and the secrets their outcomes are signed with."""
+
+import ipaddress
+from datetime import datetime
+
+from django.db import transaction
+
+from escalations import audit, callbacks, clock, outbox, vault
+from escalations.errors import Conflict, Invalid
+from escalations.models import ApiKey, SigningSecret, Source
+
+from .changes import changes, problem, readable, stored, subject_of
+
+FIELDS = (
+    "name", "description", "owner", "callback_url", "allowed_hosts", "authoritative_paths", "known_irreversible", "may_email",
+    "requests_per_minute", "is_demo",
+)
+LIVE_AT_ONCE = 2  # keys per source and environment, signing secrets per source: the old and the new while callers change over
+
+
+def check_source(source: Source) -> None:
+    """Raise Invalid with a pointer per field if this source may not be saved. Up to two queries."""
+    errors = []
+    if Source.objects.filter(name__iexact=source.name).exclude(pk=source.pk).exists():
+        errors.append(problem("name", "taken", "Another source has this name."))
+    if source.pk and Source.objects.filter(pk=source.pk).exclude(name=source.name).exists():
+        errors.append(problem("name", "fixed", "Incidents and rules carry this name; it does not change."))
+    if source.callback_url and (wrong := callback_problem(source.callback_url)):
+        errors.append(problem("callback_url", "not_allowed", wrong))
+    for host in source.allowed_hosts:
+        if wrong := callback_problem(f"https://{host}"):
+            errors.append(problem("allowed_hosts", "not_allowed", f"{host}: {wrong}"))
+    if source.owner_id and not source.owner.is_active:
+        errors.append(problem("owner", "inactive", "That person is deactivated."))
+    if source.requests_per_minute < 1:
+        errors.append(problem("requests_per_minute", "out_of_range", "At least one; disable the source to stop it."))
+    if errors:
+        raise Invalid(errors)
+
+
+def callback_problem(url: str) -> str:
+    """Return why outcomes may not be sent to `url`; empty when they may.
+
+    Only the text is judged here. Where the name really leads is looked up, and pinned, for each delivery.
+    """
+    try:
+        target = callbacks.parse(url)
+    except callbacks.BadCallback as refused:
+        return f"This callback is refused: {refused}."
+    if target.scheme == "http" and not _is_loopback(target.host):
+        return "A callback is https (http only to this machine, in development)."
+    return ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@transaction.atomic
+def save_source(source: Source, *, actor: audit.Actor) -> str | None:
+    """Save a source. Return its first signing secret, to be shown once, when it had none; else None."""
+    old = stored(source)
+    check_source(source)
+    if changed := changes(old, source, FIELDS):
+        source.save()
+        audit.record("source.saved", actor=actor, subject=subject_of(source), name=source.name, changed=changed)
+    return outbox.ensure_secret(source)
+
+
+def _locked(source: Source) -> Source:
+    return Source.objects.select_for_update(of=("self",)).get(pk=source.pk)
+
+
+@transaction.atomic
+def disable_source(source: Source, *, actor: audit.Actor) -> None:
+    """Refuse this source's keys from now on. What it submitted stays, and outcomes still go out."""
+    locked = _locked(source)
+    if locked.disabled_at is None:
+        _set(locked, actor, disabled_at=clock.now())
+
+
+@transaction.atomic
+def enable_source(source: Source, *, actor: audit.Actor) -> None:
+    """Take this source's keys again."""
+    locked = _locked(source)
+    if locked.disabled_at is not None:
+        _set(locked, actor, disabled_at=None)
+
+
+def _set(source: Source, actor: audit.Actor, **values: object) -> None:
+    changed = {field: {"old": readable(getattr(source, field)), "new": readable(value)} for field, value in values.items()}
+    for field, value in values.items():
+        setattr(source, field, value)
+    source.save(update_fields=list(values))
+    audit.record("source.saved", actor=actor, subject=subject_of(source), name=source.name, changed=changed)
+
+
+@transaction.atomic
+def issue_key(source: Source, *, env: str, actor: audit.Actor, expires_at: datetime | None = None) -> vault.Minted:
+    """Issue a key and return it with its text, which is shown once and kept nowhere.
+
+    Raises Conflict when two of this environment are alive: revoke one first. Invalid for an unknown `env` or a time gone by.
+    """
+    if env not in (ApiKey.LIVE, ApiKey.TEST):
+        raise Invalid([problem("env", "unknown", "An environment is live or test.")])
+    if expires_at is not None and expires_at <= clock.now():
+        raise Invalid([problem("expires_at", "past", "This key would already have expired.")])
+    locked = _locked(source)
+    if locked.disabled_at is not None:
+        raise Conflict("This source is disabled; enable it before it gets a key.")
+    if ApiKey.objects.alive().filter(source=locked, env=env).count() >= LIVE_AT_ONCE:
+        raise Conflict(f"Two {env} keys of {locked.name} are alive. Revoke one before another is issued.")
+    minted = vault.mint(f"cs_{env}")
+    key = ApiKey.objects.create(
+        source=locked, env=env, key_id=minted.key_id, secret_hash=minted.secret_hash, expires_at=expires_at
+    )
+    audit.record(
+        "key.issued", actor=actor, subject=subject_of(key), source=locked.name, env=env, key_id=minted.key_id,
+        expires_at=readable(expires_at),
+    )
+    return minted
+
+
+@transaction.atomic
+def revoke_key(key: ApiKey, *, actor: audit.Actor) -> None:
+    """Refuse this key from the next request on. Nothing happens to one already revoked."""
+    locked = ApiKey.objects.select_for_update(of=("self",)).select_related("source").get(pk=key.pk)
+    if locked.revoked_at is not None:
+        return
+    locked.revoked_at = clock.now()
+    locked.save(update_fields=["revoked_at"])
+    audit.record(
+        "key.revoked", actor=actor, subject=subject_of(locked), source=locked.source.name, env=locked.env, key_id=locked.key_id
+    )
+
+
+@transaction.atomic
+def rotate_secret(source: Source, *, actor: audit.Actor) -> str:
+    """Add a signing secret and return it, to be shown once. The newest before it goes on signing too; older ones are retired."""
+    locked = _locked(source)
+    live = list(SigningSecret.objects.filter(source=locked, retired_at=None).order_by("-created_at", "-pk"))
+    retired = _retire(live[LIVE_AT_ONCE - 1 :])
+    text = outbox.add_secret(locked)
+    audit.record("secret.rotated", actor=actor, subject=subject_of(locked), source=locked.name, retired=retired)
+    return text
+
+
+@transaction.atomic
+def retire_secrets(source: Source, *, actor: audit.Actor) -> int:
+    """Retire every signing secret but the newest: receivers have changed over. Return how many."""
+    locked = _locked(source)
+    live = list(SigningSecret.objects.filter(source=locked, retired_at=None).order_by("-created_at", "-pk"))
+    retired = _retire(live[1:])
+    if retired:
+        audit.record("secret.rotated", actor=actor, subject=subject_of(locked), source=locked.name, retired=retired)
+    return len(retired)
+
+
+def _retire(secrets: list[SigningSecret]) -> list[int]:
+    numbers = [secret.pk for secret in secrets]
+    if numbers:
+        SigningSecret.objects.filter(pk__in=numbers).update(retired_at=clock.now())
+    return numbers

@@ -1,0 +1,164 @@
+"""Escalation policies: who is asked next and when, and what happens when nobody answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+
+from escalations import audit, clock
+from escalations.errors import ChangedSinceSeen, IllegalMove, Invalid, NotAllowed, OwnRequest
+from escalations.models import EscalationPolicy, EscalationStep, Person, Role, RoutingRule, Trigger
+from escalations.states import Fallback, RuleState
+
+from .changes import changes, problem, readable, stored, subject_of
+
+FIELDS = ("name", "description", "expires_after", "fallback", "valid_for", "is_default")
+SHORTEST = timedelta(minutes=1)
+LONGEST = timedelta(days=90)
+MOST_STEPS = 20  # repeats written out
+
+
+@dataclass(frozen=True)
+class Step:
+    """`after` the previous step, ask `role`; `repeat` times more at the same distance."""
+
+    role: Role
+    after: timedelta
+    repeat: int = 0
+
+    def said(self) -> dict[str, object]:
+        return {"role": self.role.name, "after": self.after.total_seconds(), "repeat": self.repeat}
+
+
+def effective_fallback(policy: EscalationPolicy) -> Fallback:
+    """Return what really happens when nobody answers: an approve that no second administrator confirmed is a reject."""
+    if policy.fallback == Fallback.APPROVE and policy.approve_confirmed_by_id is None:
+        return Fallback.REJECT
+    return Fallback(policy.fallback)
+
+
+def check_policy(policy: EscalationPolicy, steps: Sequence[Step]) -> None:
+    """Raise Invalid with a pointer per field if this policy may not be saved with these steps."""
+    errors = []
+    if EscalationPolicy.objects.filter(name__iexact=policy.name.strip()).exclude(pk=policy.pk).exists():
+        errors.append(problem("name", "taken", "Another policy has this name."))
+    for field in ("expires_after", "valid_for"):
+        if not SHORTEST <= getattr(policy, field) <= LONGEST:
+            errors.append(problem(field, "out_of_range", "Between one minute and 90 days."))
+    if any(not SHORTEST <= step.after <= LONGEST for step in steps):
+        errors.append(problem("steps", "out_of_range", "A step waits between one minute and 90 days."))
+    elif sum(1 + step.repeat for step in steps) > MOST_STEPS:
+        errors.append(problem("steps", "too_many", f"At most {MOST_STEPS} steps, repeats included."))
+    elif sum(((1 + step.repeat) * step.after for step in steps), timedelta()) >= policy.expires_after:
+        errors.append(problem("expires_after", "too_short", "The last step would come when it has already expired."))
+    if policy.fallback == Fallback.APPROVE and not steps:
+        errors.append(problem("fallback", "needs_steps", "A yes without anybody needs steps that were waited out first."))
+    if policy.archived_at and policy.is_default:
+        errors.append(problem("is_default", "archived", "An archived policy cannot be the default."))
+    if not policy.is_default and EscalationPolicy.objects.filter(pk=policy.pk, is_default=True).exists():
+        errors.append(problem("is_default", "needed", "Make another policy the default instead; there is always one."))
+    if errors:
+        raise Invalid(errors)
+
+
+@transaction.atomic
+def save_policy(
+    policy: EscalationPolicy, *, steps: Sequence[Step], actor: audit.Actor, person: Person | None = None
+) -> EscalationPolicy:
+    """Save a policy and its steps, in the order given.
+
+    A fallback `approve` needs `person`, who then has asked for it; it counts as `reject` until another administrator confirms
+    exactly this version (`confirm_approve`). Every later edit takes the confirmation away again.
+    """
+    old = stored(policy)
+    policy.name = policy.name.strip()
+    check_policy(policy, steps)
+    changed = changes(old, policy, FIELDS)
+    before = _steps_of(policy) if old is not None else []
+    if [step.said() for step in before] != [step.said() for step in steps]:
+        changed["steps"] = {"old": [step.said() for step in before], "new": [step.said() for step in steps]}
+    if old is not None and not changed:
+        return policy
+    policy.approve_confirmed_by = None
+    policy.approve_asked_by = None
+    if policy.fallback == Fallback.APPROVE:
+        if person is None:
+            raise Invalid([problem("fallback", "needs_a_person", "Only an administrator may ask for a yes without anybody.")])
+        policy.approve_asked_by = person
+    if old is not None:
+        policy.version = old.version + 1
+    if policy.is_default:
+        _take_default_from_others(policy, actor)
+    policy.save()
+    policy.steps.all().delete()
+    EscalationStep.objects.bulk_create(
+        EscalationStep(policy=policy, position=position, role=step.role, after=step.after, repeat=step.repeat)
+        for position, step in enumerate(steps, start=1)
+    )
+    audit.record(
+        "policy.saved", actor=actor, subject=subject_of(policy), name=policy.name, version=policy.version, changed=changed,
+        effective_fallback=str(effective_fallback(policy)),
+    )
+    return policy
+
+
+def _steps_of(policy: EscalationPolicy) -> list[Step]:
+    return [Step(step.role, step.after, step.repeat) for step in policy.steps.select_related("role").order_by("position")]
+
+
+def _take_default_from_others(policy: EscalationPolicy, actor: audit.Actor) -> None:
+    for other in EscalationPolicy.objects.select_for_update().filter(is_default=True).exclude(pk=policy.pk):
+        other.is_default = False
+        other.version += 1
+        other.save(update_fields=["is_default", "version"])
+        audit.record(
+            "policy.saved", actor=actor, subject=subject_of(other), name=other.name, version=other.version,
+            changed={"is_default": {"old": True, "new": False}},
+        )
+
+
+@transaction.atomic
+def confirm_approve(policy: EscalationPolicy, *, person: Person, version: int) -> EscalationPolicy:
+    """Let a second administrator confirm the fallback `approve` of exactly the version they were shown.
+
+    Raises ChangedSinceSeen, IllegalMove (nothing to confirm), NotAllowed (no administrator), OwnRequest (who asked for it).
+    """
+    locked = EscalationPolicy.objects.select_for_update(of=("self",)).get(pk=policy.pk)
+    if not (person.is_active and person.is_staff):
+        raise NotAllowed("Only an administrator may confirm this.")
+    if locked.version != version:
+        raise ChangedSinceSeen("This policy was edited since you saw it. Read it again before you confirm.")
+    if locked.fallback != Fallback.APPROVE or locked.approve_confirmed_by_id is not None:
+        raise IllegalMove("There is nothing to confirm: either it is confirmed, or its fallback is no approve.")
+    if locked.approve_asked_by_id == person.pk:
+        raise OwnRequest("Who asked for a yes without anybody cannot be the one who confirms it.")
+    locked.approve_confirmed_by = person
+    locked.save(update_fields=["approve_confirmed_by"])
+    audit.record(
+        "policy.fallback_confirmed", actor=audit.Actor.of(person), subject=subject_of(locked), name=locked.name,
+        version=locked.version, asked_by=readable(locked.approve_asked_by),
+    )
+    return locked
+
+
+@transaction.atomic
+def archive_policy(policy: EscalationPolicy, *, actor: audit.Actor) -> EscalationPolicy:
+    """Put a policy away. Refused while it is the default, or a rule or trigger still names it."""
+    locked = EscalationPolicy.objects.select_for_update(of=("self",)).get(pk=policy.pk)
+    if locked.archived_at:
+        return locked
+    if locked.is_default:
+        raise IllegalMove("The default policy cannot be archived; make another one the default first.")
+    rules = list(RoutingRule.objects.filter(policy=locked).exclude(state=RuleState.ARCHIVED).values_list("name", flat=True))
+    users = rules + list(Trigger.objects.filter(policy=locked).values_list("name", flat=True))
+    if users:
+        raise IllegalMove(f"Still named by: {', '.join(users)}.")
+    locked.archived_at = clock.now()
+    locked.version += 1
+    locked.save(update_fields=["archived_at", "version"])
+    audit.record(
+        "policy.saved", actor=actor, subject=subject_of(locked), name=locked.name, version=locked.version,
+        changed={"archived_at": {"old": None, "new": readable(locked.archived_at)}},
+    )
+    return locked
