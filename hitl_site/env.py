@@ -69,6 +69,13 @@ def _data_dir() -> Path:
 
 DATA_DIR = _data_dir()
 
+
+def make_data_dir() -> None:
+    """Make the data folder when it is not there: ours alone; as root others may pass through, for the database's user."""
+    if not DATA_DIR.is_dir():
+        DATA_DIR.mkdir(mode=0o711 if hasattr(os, "geteuid") and os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+
+
 # Who this process is: web, worker, timers, or a command. Set by the supervisor and by asgi.py.
 PROCESS = text("COUNTERSIGN_PROCESS", "command")
 

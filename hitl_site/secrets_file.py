@@ -8,10 +8,9 @@ from pathlib import Path
 
 
 def development_secrets(folder: Path) -> dict[str, str]:
-    """Return {"SECRET_KEY", "ENCRYPTION_KEY"}, making them on first use. Safe when several processes start at once."""
+    """Return {"SECRET_KEY", "ENCRYPTION_KEY"}, making them on first use in a folder that exists. Safe when several processes start at once."""
     path = folder / "secrets.json"
     if not path.exists():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = {
             "SECRET_KEY": secrets.token_urlsafe(50),
             "ENCRYPTION_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),

@@ -30,6 +30,7 @@ if PRODUCTION:
     if not env.DATABASE_URL:
         raise env.BadSetting(f"DATABASE_URL is not set, and the embedded database is for development only. {HELP}")
 else:
+    env.make_data_dir()
     made = development_secrets(DATA_DIR) if not (SECRET_KEY and ENCRYPTION_KEYS) else {}
     SECRET_KEY = SECRET_KEY or made["SECRET_KEY"]
     ENCRYPTION_KEYS = ENCRYPTION_KEYS or [made["ENCRYPTION_KEY"]]

@@ -76,7 +76,7 @@ class Supervisor:
 
     def take_lock(self) -> None:
         """One supervisor a data folder. The lock goes with the process, however it ends."""
-        env.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        env.make_data_dir()
         lock = open(env.DATA_DIR / "supervisor.lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until the end
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
