@@ -20,6 +20,7 @@ MAX_DEPTH = 64
 MAX_NODES = 10_000
 MAX_NUMBER = 400  # characters of one number
 MAX_ITEMS = 500  # of a batch
+FIRST_LOOK = 4 * 1024  # bytes
 MAX_MISTAKE = 64 * 1024  # bytes of a batch without items that are worth reading to say what is wrong
 MAX_STRINGS_IN_BATCH = 2_000_000  # what a batch within the limits can need, several times over
 
@@ -72,19 +73,29 @@ def check_shape(raw: bytes) -> None:
     opens = raw.count(b"[") + raw.count(b"{")
     if opens <= MAX_DEPTH and opens + raw.count(b",") < MAX_NODES:
         return  # cannot be too deep nor too many, wherever these characters stand
-    skeleton = _TOKENS.sub(b"", raw).translate(None, _NOT_STRUCTURE)
+    _check_depth(_skeleton(raw[:FIRST_LOOK]))  # a bomb usually begins at once
+    skeleton = _skeleton(raw)
+    _check_depth(skeleton[: 3 * MAX_NODES + 1])  # a value needs at most a comma, an opening and a closing
+    # Each value but the first of its container has a comma before it, and only an empty container has no first.
+    values = 1 + skeleton.count(b",") + skeleton.count(b"[") + skeleton.count(b"{")
+    if len(skeleton) > 3 * MAX_NODES or (values > MAX_NODES and values - _empties(raw) > MAX_NODES):
+        raise _refused(f"more than {MAX_NODES} values", "too_many_values")
+
+
+def _skeleton(raw: bytes) -> bytes:
+    """Return the brackets and commas outside strings."""
+    return _TOKENS.sub(b"", raw).translate(None, _NOT_STRUCTURE)
+
+
+def _check_depth(skeleton: bytes) -> None:
     depth = 0
-    for byte in skeleton[: 3 * MAX_NODES + 1]:  # a value needs at most a comma, an opening and a closing
+    for byte in skeleton:
         if byte in b"[{":
             depth += 1
             if depth > MAX_DEPTH:
                 raise _refused(f"nested deeper than {MAX_DEPTH}", "too_deep")
         elif byte in b"]}":
             depth -= 1
-    # Each value but the first of its container has a comma before it, and only an empty container has no first.
-    values = 1 + skeleton.count(b",") + skeleton.count(b"[") + skeleton.count(b"{")
-    if len(skeleton) > 3 * MAX_NODES or (values > MAX_NODES and values - _empties(raw) > MAX_NODES):
-        raise _refused(f"more than {MAX_NODES} values", "too_many_values")
 
 
 def _empties(raw: bytes) -> int:
@@ -198,7 +209,8 @@ def _placed(value: Any, faults: list[Any]) -> Iterator[dict[str, str]]:
             yield {"pointer": pointer, "code": "not_a_number", "detail": one.why}
         elif id(one) in twice:
             found = True
-            yield {"pointer": f"{pointer}/{escape(twice[id(one)])}", "code": "duplicate_key", "detail": "this key stands here twice"}
+            key = escape(twice[id(one)])
+            yield {"pointer": f"{pointer}/{key}", "code": "duplicate_key", "detail": "this key stands here twice"}
     if not found:  # it stood under a key that came again
         yield {"pointer": "", "code": "duplicate_key", "detail": "a key stands twice in one object"}
 

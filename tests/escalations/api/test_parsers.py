@@ -110,11 +110,11 @@ def test_brackets_inside_text_are_not_depth():
 
 @pytest.mark.parametrize("raw", [b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b"[" * 1_000_000, b'{"a":' * 100_000, b'{"a":[' * 5_000])
 def test_a_depth_bomb_is_refused_in_no_time(raw):
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(MalformedJson):
         parse(raw)
 
-    assert time.perf_counter() - began < 0.05
+    assert time.thread_time() - began < 0.05
 
 
 @pytest.mark.parametrize(
@@ -135,10 +135,10 @@ def test_up_to_10_000_values_are_taken(body):
 
 def test_a_hostile_string_costs_no_more_than_its_length():
     for raw in (b'{"a": "' + b'\\"' * 500_000, b'"' * MIB, b'{"a":[' + b'"",' * 300_000, b"\\" * MIB, b'["\\' * 200_000):
-        began = time.perf_counter()
+        began = time.thread_time()
         with pytest.raises(CountersignError):
             parse(raw[:MIB])
-        assert time.perf_counter() - began < 0.5
+        assert time.thread_time() - began < 0.5
 
 
 def test_a_body_over_the_limit_is_too_large():

@@ -1,0 +1,110 @@
+"""From an asynchronous route to a call that talks to the database: a few threads, each giving its connection back at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connections
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.renderers import JSONRenderer
+
+from escalations import errors
+from escalations.models import Incident
+from escalations.states import Status
+
+from . import problems, waiting
+from .views.afterwards import told
+from .views.base import Door, wait_of
+
+THREADS = 10  # no more than the pool has connections
+MOST_IN_FLIGHT = 500  # calls that run or wait for a thread; beyond, say so at once instead of making everybody late
+STEP = 0.5  # seconds between two looks, where no event loop of our own serves the waiters
+
+Result = TypeVar("Result")
+
+_threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="api")
+_in_flight = 0
+
+
+async def in_thread(request: HttpRequest, function: Callable[..., Result], *args: Any) -> Result:
+    """Return function(*args), run in a thread that holds a database connection no longer than that. Raises Overloaded.
+
+    Under WSGI, and in tests without a server, it runs in the thread the request came in, on that thread's connection.
+    """
+    if not isinstance(request, ASGIRequest):
+        return await sync_to_async(function, thread_sensitive=True)(*args)
+    global _in_flight
+    if _in_flight >= MOST_IN_FLIGHT:
+        raise errors.Overloaded(retry_after=problems.RETRY_AFTER)
+    _in_flight += 1
+    try:
+        return await sync_to_async(_piece, thread_sensitive=False, executor=_threads)(function, args)
+    finally:
+        _in_flight -= 1
+
+
+def _piece(function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
+    try:
+        return function(*args)
+    finally:
+        connections.close_all()  # with a pool: gives it back
+
+
+def door(view: type[Door], *, waits: frozenset[str] = frozenset()) -> Callable[..., Awaitable[HttpResponse]]:
+    """Return the asynchronous route to a call; `waits` names the methods that take `?wait=`.
+
+    REST framework's own attributes stay readable, which is how the OpenAPI document finds the call.
+    """
+    synchronous = view.as_view()
+
+    def run(request: HttpRequest, kwargs: dict[str, Any]) -> tuple[HttpResponse, Any]:
+        response = synchronous(request, **kwargs)
+        response.render()
+        return HttpResponse(response.content, status=response.status_code, headers=dict(response.items())), response.data
+
+    async def route(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        began = asyncio.get_running_loop().time()
+        seconds = _seconds(request) if request.method in waits else 0.0
+        try:
+            if seconds:
+                waiting.watch().check_room()
+            answer, data = await in_thread(request, run, request, kwargs)
+            if seconds and answer.status_code in (200, 201) and data["status"] != Status.SETTLED:
+                left = seconds - (asyncio.get_running_loop().time() - began)
+                await _wait(request, data["id"], left)
+                answer.content = await in_thread(request, _as_it_is, data["id"])
+        except Exception as error:  # noqa: BLE001 - whatever it is becomes a problem
+            return problems.answer(problems.as_error(error))
+        return answer
+
+    route.cls = view  # type: ignore[attr-defined]
+    route.initkwargs = {}  # type: ignore[attr-defined]
+    return csrf_exempt(route)  # no cookies here: the key is the credential
+
+
+def _seconds(request: HttpRequest) -> float:
+    try:
+        return wait_of(request.GET.get("wait"))
+    except errors.Invalid:
+        return 0.0  # the call itself says what is wrong with it
+
+
+async def _wait(request: HttpRequest, incident_id: str, seconds: float) -> None:
+    if isinstance(request, ASGIRequest):
+        await waiting.watch().settled(waiting.UUID(incident_id), seconds)
+        return
+    while seconds > 0 and not await in_thread(request, _is_settled, incident_id):
+        await asyncio.sleep(min(STEP, seconds))
+        seconds -= STEP
+
+
+def _is_settled(incident_id: str) -> bool:
+    return Incident.objects.filter(pk=incident_id, status=Status.SETTLED).exists()
+
+
+def _as_it_is(incident_id: str) -> bytes:
+    return JSONRenderer().render(told(incident_id))

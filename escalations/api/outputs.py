@@ -1,0 +1,118 @@
+"""What the API answers, for its OpenAPI document alone; `wire.py` is what makes the JSON. A test holds the two together."""
+
+from rest_framework import serializers
+
+from escalations.states import Kind, Risk, Severity, State, Status, Verdict
+
+from .inputs import DraftIn, IncidentIn
+
+
+class QuestionOut(serializers.Serializer):
+    id = serializers.CharField()
+    text = serializers.CharField()
+    asked_at = serializers.DateTimeField()
+    answered_at = serializers.DateTimeField(allow_null=True)
+
+
+class ProposalOut(serializers.Serializer):
+    id = serializers.UUIDField()
+    revision = serializers.IntegerField()
+    version = serializers.IntegerField()
+    state = serializers.ChoiceField(State.values)
+    action = serializers.CharField(allow_null=True)
+    args = serializers.JSONField(allow_null=True)
+    draft = DraftIn(allow_null=True)
+    args_digest = serializers.CharField()
+    confidence = serializers.FloatField(allow_null=True)
+    risk = serializers.ChoiceField(Risk.values)
+    role = serializers.CharField(allow_null=True)
+    step = serializers.IntegerField()
+    due_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
+    allowed_decisions = serializers.ListField(child=serializers.ChoiceField(Verdict.values))
+
+
+class ByOut(serializers.Serializer):
+    kind = serializers.ChoiceField(["person", "policy", "clock"])
+    id = serializers.CharField()
+    name = serializers.CharField()
+
+
+class DecisionOut(serializers.Serializer):
+    type = serializers.ChoiceField(Verdict.values)
+    by = ByOut()
+    reason = serializers.CharField()
+    action = serializers.CharField(allow_null=True)
+    args = serializers.JSONField(allow_null=True)
+    draft = DraftIn(allow_null=True)
+    message = serializers.CharField(allow_null=True)
+    retry = serializers.BooleanField()
+    signed_digest = serializers.CharField()
+    args_digest = serializers.CharField(allow_null=True)
+    decided_at = serializers.DateTimeField()
+    valid_until = serializers.DateTimeField()
+
+
+class AcknowledgedOut(serializers.Serializer):
+    result = serializers.ChoiceField(["done", "failed"])
+    args_digest = serializers.CharField(allow_null=True)
+    detail = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class IncidentOut(serializers.Serializer):
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(Status.values)
+    source = serializers.CharField()
+    kind = serializers.ChoiceField(Kind.values)
+    test = serializers.BooleanField()
+    title = serializers.CharField()
+    severity = serializers.ChoiceField(Severity.values)
+    category = serializers.CharField(allow_null=True)
+    triggers = serializers.ListField(child=serializers.CharField())
+    escalate = serializers.ChoiceField(["auto", "human", "none"], allow_null=True)
+    pattern = serializers.ChoiceField(["approval", "review_gate", "confidence", "exception", "oversight"], allow_null=True)
+    received_at = serializers.DateTimeField()
+    estimated_wait_seconds = serializers.IntegerField(allow_null=True)
+    questions = QuestionOut(many=True)
+    proposal = ProposalOut(allow_null=True)
+    decision = DecisionOut(allow_null=True)
+    acknowledged = AcknowledgedOut(allow_null=True)
+    review_url = serializers.URLField()
+
+
+class IncidentPage(serializers.Serializer):
+    items = IncidentOut(many=True)
+    next = serializers.URLField(allow_null=True)
+
+
+class FaultOut(serializers.Serializer):
+    pointer = serializers.CharField(help_text="RFC 6901, into what was sent.")
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class Problem(serializers.Serializer):
+    """RFC 9457. `code` is the contract, the texts may change."""
+
+    type = serializers.URLField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    errors = FaultOut(many=True, required=False)
+
+
+class BatchIn(serializers.Serializer):
+    items = IncidentIn(many=True, help_text="1 to 500, each with its own `key`.")
+
+
+class BatchItemOut(serializers.Serializer):
+    status = serializers.IntegerField()
+    incident = IncidentOut(required=False)
+    problem = Problem(required=False)
+    replayed = serializers.BooleanField(required=False)
+
+
+class BatchOut(serializers.Serializer):
+    items = BatchItemOut(many=True)

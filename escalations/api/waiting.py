@@ -1,0 +1,184 @@
+"""Waiting for a person without holding a thread or a database connection.
+
+One task a process serves all waiters: it LISTENs (a hint: which incident to look at) and asks with one query every two seconds for
+all of them at once (the truth). Without NOTIFY everything still works, two seconds later.
+"""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import psycopg
+from django.db import connections
+
+from escalations.errors import Overloaded
+from escalations.states import Status
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "countersign"
+POLL = 2.0  # seconds between two looks at everything that is waited for
+TICK = 0.1  # seconds within which a new waiter is looked at once
+IDLE = 60.0  # seconds without a waiter after which the connection is closed
+MOST_WAITERS = 5_000
+PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds before connecting again
+
+_SETTLED = f"SELECT id FROM escalations_incident WHERE id = ANY (%s) AND status = '{Status.SETTLED.value}'"
+
+_watches: WeakKeyDictionary[asyncio.AbstractEventLoop, "Watch"] = WeakKeyDictionary()
+
+
+def watch() -> "Watch":
+    """Return the one watch of the running event loop."""
+    loop = asyncio.get_running_loop()
+    found = _watches.get(loop)
+    if found is None:
+        found = _watches[loop] = Watch(loop)
+    return found
+
+
+class Watch:
+    """Who waits for what, and the task that looks. Belongs to one event loop; not for other threads."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.waiting: dict[UUID, set[asyncio.Future[None]]] = {}
+        self.count = 0
+        self.fresh: set[UUID] = set()
+        self.task: asyncio.Task[None] | None = None
+        self.closing = False
+        self.polls = 0  # how often everything was looked at; for tests and curiosity
+        _before_the_end(loop, self.release)
+
+    def check_room(self) -> None:
+        """Raise Overloaded when no more can wait here."""
+        if self.count >= MOST_WAITERS:
+            raise Overloaded("Too many callers wait already. Nothing was stored; try again.", retry_after=5)
+
+    async def settled(self, incident_id: UUID, seconds: float) -> None:
+        """Return when the incident is settled, after `seconds`, or at once when the process is about to end.
+
+        Whoever is cancelled here (the client hung up) takes only itself away.
+        """
+        if self.closing or seconds <= 0:
+            return
+        future = self.loop.create_future()
+        self.waiting.setdefault(incident_id, set()).add(future)
+        self.fresh.add(incident_id)
+        self.count += 1
+        self._ensure_task()
+        try:
+            await asyncio.wait_for(future, seconds)
+        except TimeoutError:
+            pass
+        finally:
+            self.count -= 1
+            others = self.waiting[incident_id]
+            others.discard(future)
+            if not others:
+                del self.waiting[incident_id]
+
+    def wake(self, incident_id: UUID) -> None:
+        """Let those who wait for this incident go. A future that was cancelled meanwhile is left alone."""
+        for future in self.waiting.get(incident_id, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def release(self) -> None:
+        """Let everybody go, and nobody wait any more: the process is about to end."""
+        self.closing = True
+        for incident_id in list(self.waiting):
+            self.wake(incident_id)
+
+    def _ensure_task(self) -> None:
+        if self.task is None or self.task.done():
+            self.task = self.loop.create_task(self._run(), name="countersign-watch")
+
+    async def _run(self) -> None:
+        tries = 0
+        while not self.closing:
+            try:
+                async with await psycopg.AsyncConnection.connect(**_parameters(), autocommit=True) as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    tries = 0
+                    await self._look(connection)
+                    return
+            except (psycopg.Error, OSError) as error:
+                log.warning("the watch lost its connection: %s", error)
+            except Exception:  # whatever it was, those who wait must not wait for nothing
+                log.exception("the watch failed")
+            await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
+            tries += 1
+
+    async def _look(self, connection: psycopg.AsyncConnection) -> None:
+        """Look until nobody has waited for a while."""
+        next_poll = last_waiter = self.loop.time()
+        while not self.closing:
+            hints = set()
+            async for notice in connection.notifies(timeout=TICK, stop_after=1):
+                hints.add(notice.payload)
+            now = self.loop.time()
+            if self.waiting:
+                last_waiter = now
+            elif now - last_waiter > IDLE:
+                return
+            if now >= next_poll:
+                asked, next_poll = set(self.waiting), now + POLL
+                self.polls += bool(asked)
+            else:
+                asked = {one for one in (_id(hint) for hint in hints) if one in self.waiting} | (self.fresh & set(self.waiting))
+            self.fresh.clear()
+            if asked:
+                found = await connection.execute(_SETTLED, [list(asked)])
+                for (incident_id,) in await found.fetchall():
+                    self.wake(incident_id)
+
+
+def _id(hint: str) -> UUID | None:
+    try:
+        return UUID(hint)
+    except ValueError:
+        return None
+
+
+def _parameters() -> dict[str, Any]:
+    """Return what to connect with: Django's own, outside its pool."""
+    database = connections["default"]
+    parameters = dict(database.get_connection_params())
+    for name in ("cursor_factory", "context", "server_side_binding", "prepare_threshold", "pool"):
+        parameters.pop(name, None)
+    return parameters
+
+
+_chained = False
+
+
+def _before_the_end(loop: asyncio.AbstractEventLoop, release: Callable[[], None]) -> None:
+    """Have `release` called in the loop when the server is told to stop, before it waits for its callers.
+
+    There is no earlier hook: the lifespan's shutdown comes only when all requests are done. Where nobody handles SIGTERM (tests, a
+    shell) nothing is installed.
+    """
+    global _chained
+    if _chained or threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+        if not callable(before) or before is signal.default_int_handler:
+            continue
+        _chained = True
+
+        def chained(
+            received: int, frame: FrameType | None, before: Callable[[int, FrameType | None], Any] = before
+        ) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(release)
+            before(received, frame)
+
+        signal.signal(number, chained)
