@@ -45,8 +45,18 @@ def one_address(text: object) -> str:
     return text
 
 
-def send(*, to: str, subject: str, body: str, message_id: UUID, connection: BaseEmailBackend | None = None) -> None:
+def send(
+    *,
+    to: str,
+    subject: str,
+    body: str,
+    message_id: UUID,
+    connection: BaseEmailBackend | None = None,
+    automatic: bool = False,
+) -> None:
     """Send one mail. The same id always has the same Message-ID, so that a second try is recognised as the same mail.
+
+    `automatic` asks other machines not to answer it (out of office and the like).
 
     Raises MailFailed. Returning means that a server took it; a connection that broke after that looks like a failure,
     and the mail then goes twice under one Message-ID: rather twice than never.
@@ -59,7 +69,7 @@ def send(*, to: str, subject: str, body: str, message_id: UUID, connection: Base
         settings.DEFAULT_FROM_EMAIL,
         [to],
         connection=connection or connect(),
-        headers={"Message-ID": f"<{message_id}@{_domain()}>", "Auto-Submitted": "auto-generated"},
+        headers={"Message-ID": f"<{message_id}@{_domain()}>"} | ({"Auto-Submitted": "auto-generated"} if automatic else {}),
     )
     try:
         message.send()

@@ -30,6 +30,7 @@ LONGEST_TEXT = 1_200
 MOST_ARGS = 20
 WITHHELD = "•••"
 
+_GAPS = re.compile(r"\n{3,}")
 _LINE_BREAKS = re.compile(r"\s+")
 _LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
 _NAME = re.compile(r"[^\w .,:()@/+-]+")
@@ -86,7 +87,8 @@ def message(notice: Notice) -> tuple[str, str]:
     """Return the subject (one line) and the body of a notice. No queries when its relations are loaded."""
     context = _context(notice)
     subject = one_line(render_to_string(f"emails/{notice.kind}.subject.txt", context), LONGEST_LINE + 60)
-    return subject, render_to_string(f"emails/{notice.kind}.txt", context).strip() + "\n"
+    body = render_to_string(f"emails/{notice.kind}.txt", context).strip()
+    return subject, _GAPS.sub("\n\n", body) + "\n"
 
 
 def one_line(said: Any, longest: int = LONGEST_LINE) -> str:
@@ -105,11 +107,16 @@ def _send(notice: Notice, connection: Any) -> None:
     address = notice.person.email if notice.person else notice.address
     subject, body = message(notice)
     mailing.send(
-        to=mailing.one_address(address), subject=subject, body=body, message_id=notice.pk, connection=connection
+        to=mailing.one_address(address),
+        subject=subject,
+        body=body,
+        message_id=notice.pk,
+        connection=connection,
+        automatic=True,
     )
 
 
-def _finish(notice: Notice, state: Sending) -> int:
+def _finish(notice: Notice, state: str) -> int:
     return _held(notice).update(state=state, next_try_at=None, lease_until=None, finished_at=clock.now(), error="")
 
 

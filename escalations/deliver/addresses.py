@@ -100,15 +100,15 @@ class SystemResolver:
     async def __call__(self, host: str, port: int) -> list[str]:
         """Return the addresses of `host`, without doubles, in the resolver's order. Raises OSError."""
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _look_up, host, port)
-        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        return await loop.run_in_executor(self._threads, _look_up, host, port)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _look_up(host: str, port: int) -> list[tuple[object, object, object, str, tuple[str | int, ...]]]:
+def _look_up(host: str, port: int) -> list[str]:
     try:
-        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
         raise OSError(f"not a host name: {error}") from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -32,13 +32,15 @@ async def post(
     *,
     now: datetime,
     resolve: addresses.Resolver,
-    total: float = TOTAL_SECONDS,
+    total: float | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> int:
     """Send `body` and return the 2xx status. Raises DeliveryFailed for every other answer and for none.
 
-    Resolving, connecting, TLS, sending and reading share one wall limit of `total` seconds; `now` dates a Retry-After.
+    Resolving, connecting, TLS, sending and reading share one wall limit of `total` seconds (TOTAL_SECONDS); `now`
+    dates a Retry-After.
     """
+    total = TOTAL_SECONDS if total is None else total
     try:
         async with asyncio.timeout(total) as limit:
             pinned = await addresses.pin(target, resolve)
