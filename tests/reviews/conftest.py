@@ -24,7 +24,7 @@ def stranger(db):
 
 
 @pytest.fixture
-def signed_in():
+def signed_in(db):
     """Return a client in which this person is signed in."""
 
     def sign_in(person):
