@@ -17,4 +17,4 @@ class AdminConfig(django_admin.AdminConfig):
     """Django's admin with our site: other apps cannot register anything on it."""
 
     default = False
-    default_site = "escalations.admin.site.CountersignSite"
+    default_site = "escalations.admin_site.CountersignSite"

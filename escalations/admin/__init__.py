@@ -1,0 +1,8 @@
+"""The administrators' door: rules, policies, sources and people are edited through `policies`; the record is only read.
+
+Nothing can be deleted here, and nothing of any other app (django-q2's schedules above all) is reachable.
+"""
+
+from . import categories, ledger, outbound, people, policies, record, rules, sources
+
+__all__ = ["categories", "ledger", "outbound", "people", "policies", "record", "rules", "sources"]
