@@ -18,11 +18,15 @@ from escalations.floors.facts import facts_of
 from escalations.models import Category, Classification, Work
 from escalations.states import Stage
 
-from . import breaker, conversation, llm, rules
+from . import breaker, conversation, llm
 from .conversation import Question
 from .llm import Triage
 from .word import Word
 
+try:
+    from . import rules
+except ImportError:
+    rules = None
 log = logging.getLogger(__name__)
 
 SPOKEN_AT_ONCE = 250  # works of one batch while only rules speak

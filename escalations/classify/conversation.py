@@ -25,6 +25,7 @@ LONGEST_WAIT = 60.0  # seconds for one item, repair and waiting included, whatev
 CONNECT = 5.0  # seconds
 MOST_CALLS = 4  # to the server for one item: the first, two more when it fails, one repair
 LARGEST = 256 * 1024  # bytes of one response
+FIRST_BACKOFF = 0.5  # seconds, doubled each time, where the server does not say how long to wait
 ECHOED = 2_000  # characters of a wrong answer that are shown to the model again
 SERVER_IS_FINE = frozenset({400, 413, 422})  # it answered, and what it dislikes is this one question
 WORTH_ANOTHER_CALL = frozenset({408, 409, 429})  # and everything from 500 on
@@ -223,7 +224,7 @@ def _asked_to_wait(headers: httpx2.Headers) -> float | None:
 
 
 def _backoff(tally: _Tally) -> float:
-    return 0.5 * 2 ** (tally.requests - 1) * random.uniform(0.75, 1.25)
+    return FIRST_BACKOFF * 2 ** (tally.requests - 1) * random.uniform(0.75, 1.25)
 
 
 def _check_time(wait: float, tally: _Tally, said: str) -> None:

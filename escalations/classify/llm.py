@@ -91,7 +91,8 @@ def question_for(facts: Mapping[str, Any], categories: Mapping[str, str]) -> Que
         triggers="\n".join(f"- {name}: {meaning}" for name, meaning in SEEN.items()),
         categories="\n".join(f"- {name}: {description[:300]}" for name, description in categories.items()),
     )
-    data = json.dumps(_told(facts, Mask()), ensure_ascii=False, default=str)
+    mask = Mask()
+    data = mask.sweep(json.dumps(_told(facts, mask), ensure_ascii=False, default=str))
     return Question(
         messages=[
             {"role": "system", "content": system},

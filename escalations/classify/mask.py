@@ -4,6 +4,7 @@ It errs on the side of hiding: a number masked for nothing costs the model a lit
 The map from placeholder to value lives in one `Mask`, in this process's memory, and goes nowhere.
 """
 
+import json
 import re
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -11,6 +12,7 @@ from typing import Any
 
 LONGEST = 50_000  # characters of one text that are read; what lies behind is not sent
 EDGE = 256  # characters dropped where a text was cut, so that no half of a secret stays at the edge
+SWEPT = 6  # characters a known value must have to be looked for once more everywhere
 DEEPEST = 12  # levels of a JSON value that are sent
 
 PLACEHOLDER = re.compile(r"<([A-Z]{2,10})_(\d{1,6})>")
@@ -74,6 +76,14 @@ def _address(text: str) -> str:
     return "IP"
 
 
+def _looks_random(text: str) -> str:
+    """Name a long run of letters and digits that nobody speaks: a key of a maker not listed here, a digest."""
+    longest = max(re.split(r"[_\-]", text), key=len)
+    kinds = sum(bool(re.search(kind, longest)) for kind in (r"[a-z]", r"[A-Z]", r"\d.*\d.*\d"))
+    is_hex = len(longest) >= 32 and re.fullmatch(r"[0-9a-f]+|[0-9A-F]+", longest)
+    return "TOKEN" if is_hex or (len(longest) >= 20 and kinds == 3) else ""
+
+
 _DAY = re.compile(r"(?:19|20)\d\d[-. /](?:0?[1-9]|1[0-2])[-. /]\d{1,2}|[0-3]?\d[-. /][0-3]?\d[-. /](?:19|20)\d\d$")
 
 
@@ -119,6 +129,7 @@ _PATTERNS: list[tuple[re.Pattern[str], str | Namer]] = [
     (re.compile(r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b"), "ID"),  # Brazil
     (re.compile(r"\b(?:19|20)?\d{6}[-+]\d{4}\b"), "ID"),  # Sweden, Denmark
     (re.compile(r"\b[A-Z]{5}\d{4}[A-Z]\b"), "ID"),  # India
+    (re.compile(r"[A-Za-z0-9_-]{24,}"), _looks_random),
     (re.compile(r"(?<![\w.])\d(?:[ \-]?\d){11,22}(?!\w)"), _number),
     (re.compile(r"(?<!\w)(?<!\d[.\-:])\d{9}(?:\d{2})?(?![\w.:]?\d|\w)"), "NUMBER"),  # nine and eleven digits: many national ids
     (re.compile(r"(?<![\w+])(?:\+|00)[1-9](?:[\s().\-/]{0,2}\d){6,14}(?!\w)"), _phone),
@@ -163,6 +174,14 @@ class Mask:
         if isinstance(value, dict):
             return {self.text(str(key)): self._under(str(key), one, deep - 1) for key, one in value.items()}
         return self.text(str(value))
+
+    def sweep(self, written: str) -> str:
+        """Hide in a finished text (JSON or not) every value this mask already knows, where it runs into its neighbours."""
+        for value in sorted(self._names, key=len, reverse=True):
+            if len(value) >= SWEPT:
+                for form in {value, json.dumps(value, ensure_ascii=False)[1:-1]}:
+                    written = written.replace(form, self._names[value])
+        return written
 
     def unmask(self, text: str) -> str:
         """Return the text with every placeholder of this mask turned back into its value. Others stay."""

@@ -117,7 +117,7 @@ def _prepare(work: Work) -> _Asked:
     question = Question(
         messages=[
             {"role": "system", "content": SYSTEM.format(boundary=boundary)},
-            {"role": "user", "content": f"{boundary}\n{json.dumps(told, ensure_ascii=False)}\n{boundary}"},
+            {"role": "user", "content": f"{boundary}\n{mask.sweep(json.dumps(told, ensure_ascii=False))}\n{boundary}"},
         ],
         form=Draft,
         schema=SCHEMA,

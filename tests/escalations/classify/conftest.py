@@ -1,4 +1,4 @@
-"""A fake model, wired in; every test begins with a closed breaker."""
+"""A fake model, wired in; every test begins with a closed breaker and little patience."""
 
 import pytest
 
@@ -7,7 +7,8 @@ from tests.fakes.llm import FakeModel
 
 
 @pytest.fixture(autouse=True)
-def closed_breaker():
+def closed_breaker(monkeypatch):
+    monkeypatch.setattr(conversation, "FIRST_BACKOFF", 0.05)
     conversation.breaker.reset()
     yield
     conversation.breaker.reset()

@@ -95,6 +95,7 @@ def test_nobody_listening_and_no_such_host_are_errors(model, settings):
     assert "could not be reached" in word.error
 
     conversation.breaker.reset()
+    settings.LLM_TIMEOUT_SECONDS = 2
     settings.OPENAI_BASE_URL = "http://no-such-host.invalid/v1"
     [word] = ask()
     assert word.error

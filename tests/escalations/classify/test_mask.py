@@ -72,6 +72,21 @@ def test_a_placeholder_of_somebody_else_stays():
     assert Mask().unmask("write to <EMAIL_7>") == "write to <EMAIL_7>"
 
 
+def test_a_value_that_is_known_is_hidden_where_it_runs_into_its_neighbours():
+    mask = Mask()
+    mask.text('password="tr0ub4\\"dor"')
+
+    assert mask.sweep('{"log": "xtr0ub4\\\\\\"dorx", "n": 1}') == '{"log": "x<SECRET_1>x", "n": 1}'
+
+
+def test_a_key_of_nobody_we_know_is_hidden_and_a_long_name_is_not():
+    mask = Mask()
+
+    assert mask.text("acme:Zx9Qw3Er7Ty1Ui5Op0AsDfGh") == "acme:<TOKEN_1>"
+    for name in ("AbstractSingletonProxyFactoryBeanImplementation2", "test_that_a_very_long_function_name_stays_readable_42"):
+        assert mask.text(name) == name
+
+
 def test_a_card_as_a_number_is_hidden_and_an_amount_is_not():
     assert Mask().value({"card": 4111111111111111, "amount": 250, "ratio": 0.5}) == {"card": "<CARD_1>", "amount": 250, "ratio": 0.5}
 
