@@ -3,12 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jsonschema
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from escalations import audit, authority, canonical, queue
+from escalations import argschema, audit, authority, canonical, queue
 from escalations.errors import (
     Blocked,
     ChangedSinceSeen,
@@ -195,7 +194,7 @@ def _edited(proposal: Proposal, person: Person, args: dict[str, Any] | None, dra
         raise Invalid([{"pointer": pointer, "code": "required", "detail": "Send what it should become."}])
     if problems := canonical.check_signable(changed, pointer):
         raise Invalid(problems)
-    if new_draft is None and proposal.args_schema is not None and (problems := schema_problems(proposal.args_schema, args)):
+    if new_draft is None and proposal.args_schema is not None and (problems := argschema.args_problems(proposal.args_schema, args)):
         raise Invalid(problems)
     edited = new_proposal(
         proposal.incident,
@@ -208,17 +207,3 @@ def _edited(proposal: Proposal, person: Person, args: dict[str, Any] | None, dra
     if edited.args_digest == proposal.args_digest:
         raise Invalid([{"pointer": pointer, "code": "unchanged", "detail": "Nothing was changed. Approve it instead."}])
     return edited
-
-
-def schema_problems(schema: dict[str, Any], args: Any) -> list[dict[str, str]]:
-    """Return how `args` break the caller's JSON Schema, as pointer, code and detail; at most ten."""
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(args)
-    problems = []
-    for error in errors:
-        path = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in error.absolute_path)
-        problems.append({"pointer": f"/args/{path}".rstrip("/"), "code": str(error.validator), "detail": error.message[:300]})
-        if len(problems) == 10:
-            break
-    return problems
-
-
