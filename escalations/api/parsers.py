@@ -130,12 +130,12 @@ def split_batch(raw: bytes, *, limit: int) -> list[bytes]:
                 end = match.start()
                 break
         elif token in b"," and depth == 0:
-            items.append(raw[start : match.start()])
+            items.append(raw[start : match.start()].strip(_WHITESPACE))
             start = match.end()
     if end is None or raw[end] not in b"]" or not _BATCH_TAIL.fullmatch(raw, end + 1):
         raise _refused("the list of items does not end where the body does", "malformed")
-    last = raw[start:end]
-    if items or last.strip(_WHITESPACE):
+    last = raw[start:end].strip(_WHITESPACE)
+    if items or last:
         items.append(last)
     if not 1 <= len(items) <= MAX_ITEMS:
         raise Invalid([{"pointer": "/items", "code": "wrong_length", "detail": f"Send 1 to {MAX_ITEMS} items."}])

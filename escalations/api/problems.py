@@ -63,6 +63,8 @@ TITLES = {
     "changed_since_seen": "Changed since seen",
     "decision_expired": "The decision has expired",
     "already_claimed": "A colleague holds this",
+    "already_acknowledged": "Already acknowledged",
+    "too_many_revisions": "Too many revisions",
     "illegal_move": "Not possible in this state",
     "idempotency_mismatch": "Same key, another body",
     "decision_not_allowed": "This decision is not offered",
@@ -81,7 +83,11 @@ def as_error(exc: BaseException) -> errors.CountersignError:
         return exc
     if isinstance(exc, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):
         log.warning("the database cannot take this now: %s", exc)
-        return errors.Overloaded(retry_after=RETRY_AFTER)
+        # A connection lost during COMMIT leaves the outcome unknown; only the key can tell.
+        return errors.Overloaded(
+            "The database cannot take this now. Try again with the same Idempotency-Key: what was stored already is not stored twice.",
+            retry_after=RETRY_AFTER,
+        )
     if isinstance(exc, Http404 | ObjectDoesNotExist | exceptions.NotFound):
         return errors.NotFound()
     if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):

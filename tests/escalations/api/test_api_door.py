@@ -285,7 +285,7 @@ def test_no_body_is_answered_with_a_500(agent, reviewer, body, valid):
 def test_every_code_has_a_title_and_a_heading_in_the_docs(settings):
     text = (settings.BASE_DIR / "docs" / "api.md").read_text()
     for one in docs.codes():
-        assert f"\n### {one['code']}\n" in text, one["code"]
+        assert f"\n### `{one['code']}`" in text, one["code"]
     assert set(problems.TITLES) <= {one["code"] for one in docs.codes()}
 
 
