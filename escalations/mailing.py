@@ -37,11 +37,11 @@ def one_address(text: object) -> str:
     What a person signed is the address they read, so it may not be read in two ways.
     """
     if not isinstance(text, str) or not text.isascii() or any(char in text for char in " \t\r\n,;:<>()[]\"\\'"):
-        raise MailFailed("the signed recipient is not one plain address", permanent=True)
+        raise MailFailed("the recipient is not one plain address", permanent=True)
     try:
         validate_email(text)
     except ValidationError as error:
-        raise MailFailed("the signed recipient is not one plain address", permanent=True) from error
+        raise MailFailed("the recipient is not one plain address", permanent=True) from error
     return text
 
 
@@ -63,13 +63,16 @@ def send(
     """
     if any(char in subject for char in "\r\n"):
         raise MailFailed("the subject has a line break", permanent=True)
+    headers = {"Message-ID": f"<{message_id}@{_domain()}>"}
+    if automatic:
+        headers["Auto-Submitted"] = "auto-generated"
     message = EmailMessage(
         subject,
         body,
         settings.DEFAULT_FROM_EMAIL,
         [to],
         connection=connection or connect(),
-        headers={"Message-ID": f"<{message_id}@{_domain()}>"} | ({"Auto-Submitted": "auto-generated"} if automatic else {}),
+        headers=headers,
     )
     try:
         message.send()

@@ -1,4 +1,4 @@
-"""Messages to people, from the outbox by mail: at least once, one row and one Message-ID each, never in the clock's way.
+"""Messages to people, from the outbox by mail: at least once, one row and one Message-ID each, never in the way.
 
 A mail leaves our house and is read in previews, so it says what is asked and why, and the only address in it is ours;
 where a proposal holds sensitive data it says that and nothing of it. What was settled meanwhile is not told any more.
@@ -6,11 +6,13 @@ where a proposal holds sensitive data it says that and nothing of it. What was s
 
 import logging
 import re
+import time
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
+from django.db.models import F
 from django.template.loader import render_to_string
 
 from escalations import clock, mailing, queue
@@ -22,6 +24,7 @@ from escalations.states import Sending, State
 logger = logging.getLogger(__name__)
 
 BATCH = 50
+ROUND_SECONDS = 20.0  # with one mail's slow conversation on top it stays below the queue's timeout
 # Seconds between one try and the next: about a day and a half in all, then the notice is given up and the page still
 # shows the item.
 WAITS = (30, 120, 600, 1_800, 7_200, 14_400, 28_800, 72_000)
@@ -37,23 +40,26 @@ _NAME = re.compile(r"[^\w .,:()@/+-]+")
 
 
 def run_batch() -> int:
-    """Send up to BATCH due notices over one connection.
+    """Send up to BATCH due notices over one connection; return how many were finished or put off.
 
-    Return how many were finished or put off. Not inside a transaction.
+    Not inside a transaction. After ROUND_SECONDS what is left goes back: a slow mail server costs time, not tries.
     """
     rows = queue.claim_sending(
         Notice, BATCH, related=("person", "role", "proposal__source", "proposal__role", "proposal__incident")
     )
+    if not rows:
+        return 0
+    stop_at = time.monotonic() + ROUND_SECONDS
     connection = mailing.connect()
     unreachable: mailing.MailFailed | None = None
     handled = 0
     try:
         for row in rows:
-            if not still_true(row):
+            if time.monotonic() >= stop_at:
+                _held(row).update(lease_until=None, attempts=F("attempts") - 1)
+            elif not still_true(row):
                 handled += _finish(row, Sending.NOTHING_TO_SEND)
-            elif (
-                unreachable is not None
-            ):  # the server was not there a moment ago: do not wait for it once more for each
+            elif unreachable is not None:  # it was not there a moment ago: wait no more for each
                 handled += _put_off(row, unreachable)
             else:
                 try:
@@ -105,7 +111,10 @@ def visible(said: Any) -> str:
 
 def _send(notice: Notice, connection: Any) -> None:
     address = notice.person.email if notice.person else notice.address
-    subject, body = message(notice)
+    try:
+        subject, body = message(notice)
+    except Exception as error:  # one notice that cannot be written must not hold up the others
+        raise mailing.MailFailed(f"it could not be written ({type(error).__name__})") from error
     mailing.send(
         to=mailing.one_address(address),
         subject=subject,

@@ -83,9 +83,8 @@ async def _carry(
             parcel.sent = True
         except DeliveryFailed as error:
             parcel.failure, parcel.status = error, error.status
-        except Exception as error:
-            # Whatever a stranger's server provokes is that delivery's failure and not the round's.
-            logger.exception("sending broke", extra={"delivery": str(parcel.delivery.pk)})
+        except Exception as error:  # noqa: BLE001 - what a stranger's server provokes is not the round's failure
+            logger.error("sending broke", extra={"delivery": str(parcel.delivery.pk), "error": type(error).__name__})
             parcel.failure = DeliveryFailed(f"sending broke ({type(error).__name__})")
         parcel.duration_ms = int((time.monotonic() - began) * 1000)
     return parcel

@@ -284,6 +284,27 @@ def test_one_refused_recipient_holds_up_nobody_else(finance, monkeypatch):
     assert {notice.person: notice.state for notice in Notice.objects.all()} == {bad: Sending.GIVEN_UP, good: Sending.SENT}
 
 
+def test_a_notice_that_cannot_be_written_holds_up_nobody_else(finance):
+    PersonFactory(roles=["finance"])
+    bad = ProposalFactory(role=finance, triggers=["no dict"])
+    tell(role=finance, proposal=bad)
+    tell(role=finance)
+    assert notify.run_batch() == 2
+    assert len(mail.outbox) == 1
+    assert "could not be written" in Notice.objects.get(proposal=bad).error
+
+
+def test_a_slow_mail_server_costs_time_and_no_tries(finance, monkeypatch):
+    for _ in range(3):
+        PersonFactory(roles=["finance"])
+    tell(role=finance)
+    monkeypatch.setattr(notify, "ROUND_SECONDS", 0.0)
+    assert notify.run_batch() == 0
+    assert {(notice.state, notice.attempts, notice.lease_until) for notice in Notice.objects.all()} == {(Sending.WAITING, 0, None)}
+    monkeypatch.undo()
+    assert notify.run_batch() == 3
+
+
 def test_who_lost_the_lease_writes_nothing(finance, time):
     PersonFactory(roles=["finance"])
     tell(role=finance)
