@@ -165,7 +165,8 @@ def _entry(incident: Incident, proposal: Proposal | None) -> Any:
 
 def _insert_new(incidents: Sequence[Incident]) -> set[Any]:
     """Insert those whose key is new; return their ids. Twins in flight elsewhere are waited for by the unique index."""
-    Incident.objects.bulk_create(incidents, ignore_conflicts=True)
+    in_one_order = sorted(incidents, key=lambda incident: incident.key or "")  # two batches never wait for each other in a ring
+    Incident.objects.bulk_create(in_one_order, ignore_conflicts=True)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id FROM escalations_incident WHERE id = ANY (%s)", [[incident.pk for incident in incidents]]

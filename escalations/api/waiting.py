@@ -23,6 +23,7 @@ from escalations.states import Status
 log = logging.getLogger(__name__)
 
 CHANNEL = "countersign"
+APPLICATION = "countersign watch"
 POLL = 2.0  # seconds between two looks at everything that is waited for
 TICK = 0.1  # seconds within which a new waiter is looked at once
 IDLE = 60.0  # seconds without a waiter after which the connection is closed
@@ -153,7 +154,7 @@ def _parameters() -> dict[str, Any]:
     parameters = dict(database.get_connection_params())
     for name in ("cursor_factory", "context", "server_side_binding", "prepare_threshold", "pool"):
         parameters.pop(name, None)
-    return parameters
+    return {**parameters, "application_name": APPLICATION}
 
 
 _chained = False

@@ -11,6 +11,7 @@ from escalations import argschema, audit, authority, canonical, queue
 from escalations.errors import (
     Blocked,
     ChangedSinceSeen,
+    Conflict,
     DecisionNotAllowed,
     IdempotencyMismatch,
     Invalid,
@@ -84,6 +85,10 @@ def decide(
                 Work.objects.create(incident_id=proposal.incident_id, proposal=proposal, stage=Stage.REDRAFT)
                 queue.wake("redraft")
             return Outcome(proposal, decision)
+    except Conflict:
+        if request_key and (known := _replay(request_key, request_digest)):
+            return known  # the same request twice at once: the other one was first, and this one saw its decision
+        raise
     except IntegrityError as error:
         if request_key and "decision_request_once" in str(error) and (known := _replay(request_key, request_digest)):
             return known  # the same request twice at once: the other one was first
