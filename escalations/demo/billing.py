@@ -162,7 +162,7 @@ BILLING: list[dict[str, Any]] = [
         "kind": "action", "title": "Book a credit of €15.00 for a late delivery", "customer": {"id": "c-1182", "tier": "standard"},
         "context": {"request": "It came four days late.", "why": "Our promise is three days; the goodwill table says 15 euros."},
         "proposal": {
-            "action": "book_credit", "args": {"customer": "c-1182", "amount": 15, "currency": "EUR"},
+            "action": "issue_credit", "args": {"customer": "c-1182", "amount": 15, "currency": "EUR"},
             "description": "Goodwill according to the table.", "confidence": 0.95, "reversible": True,
         },
     },

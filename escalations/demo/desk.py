@@ -165,6 +165,14 @@ DESK: list[dict[str, Any]] = [
         },
     },
     {
+        "kind": "exception", "title": "BasketExpired: a basket of 3 days was emptied", "severity": "info",
+        "fingerprint": "basket-expired", "environment": "production",
+        "payload": {
+            "service": "shop", "level": "info",
+            "exception": {"type": "BasketExpired", "message": "basket 77120 is 3 days old", "retryable": True, "attempts": 1},
+        },
+    },
+    {
         "kind": "exception", "title": "DeprecationWarning treated as error in the label printer", "severity": "info",
         "fingerprint": "label-deprecation", "environment": "staging",
         "payload": {
@@ -203,11 +211,11 @@ DESK: list[dict[str, Any]] = [
     },
     {
         "kind": "alert", "title": "Nightly price import finished", "severity": "info", "fingerprint": "price-import-ok",
-        "body": "38,112 prices read, 214 changed, 0 refused, 4 min 12 s.", "payload": {"read": 38112, "changed": 214, "refused": 0},
+        "body": "38,112 prices read, 214 changed, in 4 min 12 s.", "payload": {"level": "info", "read": 38112, "changed": 214},
     },
     {
         "kind": "alert", "title": "Certificate of tickets.marlow-finch.example renewed", "severity": "info", "fingerprint": "cert-renewed",
-        "body": "Valid for 90 days.", "payload": {"host": "tickets.marlow-finch.example", "days": 90},
+        "body": "Valid for 90 days.", "payload": {"level": "info", "host": "tickets.marlow-finch.example", "days": 90},
     },
     {
         "kind": "alert", "title": "Checkout is down: 100 % of requests answer 503", "severity": "critical", "fingerprint": "checkout-down",
