@@ -45,7 +45,8 @@ def strings(where: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def texts(row: dict[str, Any]) -> list[tuple[str, str]]:
     payload = {key: value for key, value in (row.get("payload") or {}).items() if key != "model"}
-    return [("title", row["title"]), *strings("payload", payload), *strings("context", row["context"]), *strings("proposal", row["proposal"])]
+    more = [one for name in ("context", "proposal") for one in strings(name, row[name])]
+    return [("title", row["title"]), *strings("payload", payload), *more]
 
 
 def facts(row: dict[str, Any]) -> dict[str, Any]:
@@ -53,8 +54,10 @@ def facts(row: dict[str, Any]) -> dict[str, Any]:
     proposal = row["proposal"] or {}
     context = row["context"] or {}
     return {
-        "incident": {"kind": kind, "title": row["title"], "body": "", "request": context.get("request") or "", "payload": row["payload"],
-                     "exception": {}, "attempts": context.get("attempts") or [], "messages": []},
+        "incident": {
+            "kind": kind, "title": row["title"], "body": "", "request": context.get("request") or "", "exception": {}, "messages": [],
+            "payload": {key: value for key, value in row["payload"].items() if key != "model"}, "attempts": context.get("attempts") or [],
+        },
         "proposal": {"action": proposal.get("action", ""), "args": proposal.get("arguments") or {}},
         "source": {"irreversible": []},
     }  # fmt: skip
@@ -73,10 +76,15 @@ def injection_texts() -> None:
     total: Counter[str] = Counter()
     for source, count in sorted(counted.items()):
         total += count
-        print(f"  {source:32} recall {share(count['true+'], count['true+'] + count['true-'])}   false alarms {share(count['false+'], count['false+'] + count['false-'])}")
+        line(source, count)
     if total:
-        print(f"  {'all':32} recall {share(total['true+'], total['true+'] + total['true-'])}   false alarms {share(total['false+'], total['false+'] + total['false-'])}"
-              f"   precision {100 * total['true+'] / max(total['true+'] + total['false+'], 1):.1f} %")  # fmt: skip
+        line("all", total)
+        print(f"  precision of all {100 * total['true+'] / max(total['true+'] + total['false+'], 1):.1f} %")
+
+
+def line(name: str, count: Counter[str]) -> None:
+    recall = share(count["true+"], count["true+"] + count["true-"])
+    print(f"  {name:32} recall {recall}   false alarms {share(count['false+'], count['false+'] + count['false-'])}")
 
 
 def agentdojo() -> None:
@@ -111,7 +119,8 @@ def everything_else() -> None:
             counted.update({one.trigger for one in fired})
         if found:
             listed = ", ".join(f"{trigger} {100 * count / len(found):.1f} %" for trigger, count in counted.most_common())
-            print(f"  {name:26} {len(found):>6} items, {characters / len(found):>7.0f} characters, {1000 * spent / len(found):6.2f} ms each: {listed or 'nothing'}")
+            size = f"{len(found):>6} items, {characters / len(found):>7.0f} characters, {1000 * spent / len(found):6.2f} ms each"
+            print(f"  {name:26} {size}: {listed or 'nothing'}")
 
 
 if __name__ == "__main__":

@@ -50,16 +50,18 @@ def alerts() -> None:
         table[row["label"]["alert"], speak(facts(row)).severity != "info"] += 1
     if table:
         caught, missed, cried = table[True, True], table[True, False], table[False, True]
-        print(f"\nbgl_alert_stream: alerts seen {share(caught, caught + missed)}; of what was not an alert, called trouble {share(cried, cried + table[False, False])}")
+        print(f"\nbgl_alert_stream: alerts seen {share(caught, caught + missed)}; "
+              f"of what was not an alert, called trouble {share(cried, cried + table[False, False])}")  # fmt: skip
 
 
 def categories() -> None:
-    for name in ("sentry_events", "agentdojo_actions", "sgd_confirmations", "taubench_airline_actions", "agent_safety_judgement", "banking77", "clinc150",
-                 "ossfuzz_crashes", "syzkaller_crashes"):  # fmt: skip
+    for name in ("sentry_events", "agentdojo_actions", "sgd_confirmations", "taubench_airline_actions", "agent_safety_judgement",
+                 "banking77", "clinc150", "ossfuzz_crashes", "syzkaller_crashes"):  # fmt: skip
         said = Counter((word.category, word.sure) for word in (speak(facts(row)) for row in rows(name)))
         total = sum(said.values())
         if total:
-            listed = ", ".join(f"{category}{' (sure)' if sure else ''} {100 * count / total:.0f} %" for (category, sure), count in said.most_common(6))
+            named = [(f"{category} (sure)" if sure else category, count) for (category, sure), count in said.most_common(6)]
+            listed = ", ".join(f"{category} {100 * count / total:.0f} %" for category, count in named)
             print(f"  {name:26} {listed}")
 
 
@@ -69,7 +71,10 @@ def speed() -> None:
         found = rows(name)[:1500]
         if not found:
             continue
-        prepared = [(facts(row), texts(row), (row["context"] or {}).get("why") or "", (row["proposal"] or {}).get("arguments") or {}) for row in found]
+        prepared = [
+            (facts(row), texts(row), (row["context"] or {}).get("why") or "", (row["proposal"] or {}).get("arguments") or {})
+            for row in found
+        ]
         for each, pairs, _, _ in prepared[:50]:
             speak(each), in_texts(pairs)
         started = time.process_time()

@@ -82,6 +82,7 @@ def configure(level: str, form: str, process: str) -> None:
         "loggers": {
             # Bodies and addresses pass through these at INFO; the outcome is in our own lines.
             "httpx": {"level": "WARNING"},
+            "httpx2": {"level": "WARNING"},
             "openai": {"level": "WARNING"},
             "urllib3": {"level": "WARNING"},
             "axes": {"level": "WARNING"},

@@ -25,9 +25,13 @@ VERSION = "1"
 _LONGEST = 6000  # characters of one text that are read; what comes later does not change what it is
 _GOOD_NEWS = re.compile(GOOD_NEWS)
 _TITLED = re.compile(r"\s*\*?([A-Za-z_][\w.$:/-]*?(?:[A-Za-z0-9]))(?:\s*\(\w+\))?\s*:\s")
-_STATUS_IN_TEXT = re.compile(r"(?:\bHTTP(?:/[\d.]+)?|\bstatus(?:[ _]?code)?|\bcode|\breturned|\bresponse)\D{0,4}\b([45]\d\d)\b", re.I)
+_STATUS_IN_TEXT = re.compile(
+    r"(?:\bHTTP(?:/[\d.]+)?|\bstatus(?:[ _]?code)?|\bcode|\breturned|\bresponse)\D{0,4}\b([45]\d\d)\b", re.I
+)
 _STATUS_KEYS = ("status", "status_code", "statusCode", "http_status", "response_status", "response_code", "code")
-_MESSAGE_KEYS = ("message", "msg", "error", "text", "description", "reason", "detail", "details", "summary", "log", "exception_type", "value", "alert")
+_MESSAGE_KEYS = (
+    "message", "msg", "error", "text", "description", "reason", "detail", "details", "summary", "log", "exception_type", "value", "alert",
+)  # fmt: skip
 _LEVEL_KEYS = ("level", "severity", "log_level", "loglevel", "priority", "levelname")
 _RATE = re.compile(r"(?:error rate|failure rate|5xx|errors)\D{0,20}(\d{1,3}(?:\.\d+)?)\s?%", re.I)
 
@@ -35,7 +39,7 @@ _RATE = re.compile(r"(?:error rate|failure rate|5xx|errors)\D{0,20}(\d{1,3}(?:\.
 class _Said(NamedTuple):
     """One thing a table said."""
 
-    severity: Severity
+    severity: str
     category: str
     confidence: float
     why: str
@@ -51,8 +55,8 @@ def speak(facts: Mapping[str, Any]) -> Word:
     said = list(_all_that_is_said(kind, incident, proposal, facts))
     claimed = str(incident.get("severity") or "").lower()
     first = said[0]
-    severity = worst(*(one.severity for one in said))
-    if claimed in set(Severity):
+    severity: str = worst(*(one.severity for one in said))
+    if claimed in Severity.values:
         severity = worst(severity, claimed)
     confidence = first.confidence
     if severity != first.severity and claimed != severity:
@@ -60,7 +64,7 @@ def speak(facts: Mapping[str, Any]) -> Word:
     return Word(
         engine=ENGINE,
         version=VERSION,
-        severity=str(severity.value),
+        severity=str(severity),
         category=first.category,
         confidence=round(confidence, 2),
         sure=first.sure,
@@ -135,7 +139,8 @@ def _of_failure(kind: str, incident: Mapping[str, Any]) -> Iterator[_Said]:
         severity, category, says = STATUS.get(status) or STATUS.get(status // 100 * 100, STATUS[500])
         found.append(_Said(severity, category, 0.85, f"HTTP {status} is {says}", True))
     for row in _matching(_messages(), MESSAGES, words):
-        found.append(_Said(row.severity, row.category, row.confidence if not found else 0.7, f"its words speak of {row.says}", False))
+        confidence = row.confidence if not found else 0.7
+        found.append(_Said(row.severity, row.category, confidence, f"its words speak of {row.says}", False))
     if (rate := _RATE.search(text)) and float(rate[1]) >= 20:
         found.append(_Said(Severity.CRITICAL, "outage", 0.85, f"{rate[0].strip()[:60]} is more than a few", False))
     yield from _levelled(kind, found, _level(payload))
@@ -185,15 +190,16 @@ def _what_failed(incident: Mapping[str, Any], payload: Mapping[str, Any]) -> tup
     names = [
         _text(one)
         for one in (
-            exception.get("type"), last.get("type"), payload.get("exception_type"), payload.get("exc_type"), payload.get("error_type"),
-            error.get("type"), error.get("name"), error.get("code"), payload.get("error_code"), payload.get("code"),
+            exception.get("type"), last.get("type"), payload.get("exception_type"), payload.get("exc_type"),
+            payload.get("error_type"), error.get("type"), error.get("name"), error.get("code"), payload.get("error_code"), payload.get("code"),
         )
     ]  # fmt: skip
     title, body = _text(incident.get("title")), _text(incident.get("body"))
     if titled := _TITLED.match(title):
         names.append(titled[1])
     names.append(title if " " not in title.strip() else "")
-    said = [title, body, *names[:6], _text(exception.get("message")), _text(last.get("value")), _text(error.get("message")), _text(event.get("message"))]
+    said = [title, body, *names[:6]]
+    said += [_text(one.get("message")) for one in (exception, error, event)] + [_text(last.get("value"))]
     said += [_text(payload.get(key)) for key in _MESSAGE_KEYS]
     said += [_text(event.get(key)) for key in ("title", "culprit")]
     return [name for name in names if name], "\n\n".join(dict.fromkeys(one[:_LONGEST] for one in said if one))
@@ -244,7 +250,7 @@ def _table(rows: tuple[Row, ...]) -> Phrases:
     return Phrases({str(index): row.phrases for index, row in enumerate(rows)})
 
 
-def _sentence(said: list[_Said], severity: Severity, claimed: str) -> str:
+def _sentence(said: list[_Said], severity: str, claimed: str) -> str:
     """Return why, in one sentence: what named the category, and what made it worse if something else did."""
     why = said[0].why
     worse = next((one.why for one in said[1:] if one.severity == severity and one.severity != said[0].severity), "")
@@ -252,7 +258,7 @@ def _sentence(said: list[_Said], severity: Severity, claimed: str) -> str:
         why = f"{why}; {worse}"
     elif severity != said[0].severity:
         why = f"{why}; the source says {claimed}"
-    return f"{why[:1].upper()}{why[1:]}: {severity.value}."
+    return f"{why[:1].upper()}{why[1:]}: {severity}."
 
 
 def _dict(value: Any) -> Mapping[str, Any]:

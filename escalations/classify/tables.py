@@ -15,7 +15,7 @@ CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
 class Row(NamedTuple):
     """One line of a table. `says` completes "This looks like …"."""
 
-    severity: Severity
+    severity: str
     category: str
     confidence: float
     says: str
@@ -38,7 +38,7 @@ CRASHES: tuple[Row, ...] = (
 )  # fmt: skip
 
 # Names of exceptions in any language, without path, "Error" or "Exception": what stands in them, then what it is.
-TYPES: tuple[tuple[Severity, str, float, str, tuple[str, ...]], ...] = (
+TYPES: tuple[tuple[str, str, float, str, tuple[str, ...]], ...] = (
     (INFO, "other", 0.85, "an interruption somebody asked for", ("keyboardinterrupt", "cancelled", "canceled", "operationcanceled", "taskcanceled", "systemexit", "generatorexit", "stopiteration", "aborterror", "contextcanceled", "gracefulshutdown")),
     (INFO, "bug", 0.85, "a warning for developers", ("deprecation", "userwarning", "futurewarning", "resourcewarning", "pendingdeprecation", "runtimewarning", "syntaxwarning", "deprecated")),
     (CRITICAL, "crash", 0.93, "a process that ran out of memory or stack", ("outofmemory", "memoryerror", "stackoverflow", "nomemory", "oom", "badalloc", "insufficientmemory")),
@@ -53,7 +53,7 @@ TYPES: tuple[tuple[Severity, str, float, str, tuple[str, ...]], ...] = (
     (WARNING, "dependency_failure", 0.7, "an operation of the system that failed", ("ioexception", "oserror", "ioerror", "subprocess", "calledprocess", "errno", "systemcall")),
 )  # fmt: skip
 
-STATUS: dict[int, tuple[Severity, str, str]] = {
+STATUS: dict[int, tuple[str, str, str]] = {
     400: (WARNING, "data_error", "a request that was not understood"),
     401: (WARNING, "auth_failure", "a refused credential"),
     402: (WARNING, "payment", "a payment that is needed"),
@@ -100,7 +100,7 @@ GOOD_NEWS = (
 )
 
 # What an action is, by the words of its name; the first row of which all words of one entry stand in the name.
-ACTIONS: tuple[tuple[Severity, str, float, str, tuple[str, ...]], ...] = (
+ACTIONS: tuple[tuple[str, str, float, str, tuple[str, ...]], ...] = (
     (INFO, "handoff", 0.93, "a hand-over to a person", ("transfer human", "transfer agent", "transfer agents", "escalate human", "handoff", "hand off", "escalate support", "escalate agent")),
     (WARNING, "data_request", 0.92, "a request about personal data", ("gdpr", "dsar", "export data", "erase data", "forget user", "data subject", "anonymize", "anonymise", "export personal", "delete personal", "export customer", "subject access")),
     (WARNING, "permission_change", 0.92, "a change of rights", ("permission", "permissions", "grant", "revoke", "privilege", "role", "acl", "policy", "add user channel", "invite user", "add member", "remove user", "remove member", "add collaborator", "share file", "share document", "make public", "set owner", "api key", "firewall", "security group", "sudo", "admin", "mfa", "whitelist", "allowlist", "unblock", "access")),
@@ -130,7 +130,7 @@ CUSTOMERS: tuple[Row, ...] = (
     Row(INFO, "payment", 0.55, "payments", ("(payment|transfer|top up|topup|fee|fees|charge|charged|charges|exchange rate|withdraw|withdrawal|deposit|pay|bill|invoice|currency|currencies|cash|cheque|atm|balance|transaction|apple pay|google pay)",)),
 )  # fmt: skip
 
-LEVELS: dict[str, Severity] = {
+LEVELS: dict[str, str] = {
     "emerg": CRITICAL, "emergency": CRITICAL, "alert": CRITICAL, "crit": CRITICAL, "critical": CRITICAL, "fatal": CRITICAL, "panic": CRITICAL,
     "severe": CRITICAL, "failure": CRITICAL, "p0": CRITICAL, "p1": CRITICAL, "sev0": CRITICAL, "sev1": CRITICAL, "disaster": CRITICAL,
     "err": WARNING, "error": WARNING, "e": WARNING, "warn": WARNING, "warning": WARNING, "w": WARNING, "high": WARNING, "p2": WARNING, "sev2": WARNING,

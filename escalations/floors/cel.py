@@ -68,8 +68,11 @@ _PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): ([^\n]*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _RESERVED = frozenset(
-    ["as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "namespace", "null", "package", "return", "true", "var", "void", "while"]
-)
+    (
+        "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop",
+        "namespace", "null", "package", "return", "true", "var", "void", "while",
+    )
+)  # fmt: skip
 _NO_OVERLOAD = re.compile(r"found no matching overload for '([^']*)' applied to '\(?([^')]*)\)?")
 _MISSING_KEY = re.compile(r'Key not found in map : "?([^"]*)"?')
 _OVERLOAD = re.compile(r"No matching overloads found : (\S+?)\((.*)\)")
@@ -248,7 +251,8 @@ def _plain(value: Any, *, strict: bool, depth: int = 0) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item, strict=strict, depth=depth + 1) for item in value]
     if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
+        moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return moment if depth == 0 else moment.isoformat()  # inside data there are no moments, only texts
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, date | UUID):

@@ -13,7 +13,10 @@ _MOST_LEAVES = 2_000
 
 _FIGURE = r"\d{1,3}(?:[,. ' ]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?"
 _CURRENCY = r"(?:[$€£¥₹]|usd|eur|gbp|chf|jpy|inr|cad|aud|dollars?|euros?|pounds?|francs?|yen)"
-_MONEY = re.compile(rf"(?:{_CURRENCY}\s?({_FIGURE})(?![\d%])|(?<![\w.])({_FIGURE})\s?{_CURRENCY}(?![a-z]))\s?(k|m|thousand|million)?\b", re.I)
+_MONEY = re.compile(
+    rf"(?:{_CURRENCY}\s?({_FIGURE})(?![\d%])|(?<![\w.])({_FIGURE})\s?{_CURRENCY}(?![a-z]))\s?(k|m|thousand|million)?\b", re.I
+)
+_ONLY_MONEY = re.compile(rf"\s*{_CURRENCY}?\s?({_FIGURE})\s?{_CURRENCY}?\s*", re.I)
 _THINGS = (
     "rows?|records?|users?|items?|customers?|e?mails?|files?|seats?|tickets?|units?|copies|people|guests?|accounts?|entries|orders?|"
     "messages?|invoices?|documents?|passengers?|bags?|nights?|rooms?"
@@ -26,11 +29,31 @@ _NAMED = re.compile(
 )
 _TO_NAME = re.compile(r"\b(?:to|for|towards)\s+((?:[A-Z][\w'-]+)(?:\s+[A-Z][\w'-]+){0,2})")
 _SPLIT = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
-_AMOUNT = frozenset(["amount", "amt", "total", "price", "sum", "value", "payment", "refund", "charge", "cost", "credit", "transfer", "payout", "deposit", "cents"])
+_AMOUNT = frozenset(
+    (
+        "amount", "amt", "total", "price", "sum", "value", "payment", "refund", "charge", "cost", "credit",
+        "transfer", "payout", "deposit", "cents",
+    )
+)  # fmt: skip
 _CENTS = frozenset(("cents", "cent", "pence", "minor", "subunits"))
-_HOW_MANY = frozenset(("count", "rows", "quantity", "qty", "records", "affected", "number", "limit", "units", "copies", "num", "total"))
-_RECIPIENT = frozenset(["to", "recipient", "recipients", "email", "emails", "cc", "bcc", "receiver", "payee", "beneficiary", "address", "destination", "iban", "account"])
-_NOT_NAMES = frozenset(["the", "a", "an", "this", "that", "our", "my", "your", "his", "her", "their", "all", "each", "every", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
+_HOW_MANY = frozenset(
+    (
+        "count", "rows", "quantity", "qty", "records", "affected", "number", "limit", "units", "copies", "num",
+        "total",
+    )
+)  # fmt: skip
+_RECIPIENT = frozenset(
+    (
+        "to", "recipient", "recipients", "email", "emails", "cc", "bcc", "receiver", "payee", "beneficiary",
+        "address", "destination", "iban", "account",
+    )
+)  # fmt: skip
+_NOT_NAMES = frozenset(
+    (
+        "the", "a", "an", "this", "that", "our", "my", "your", "his", "her", "their", "all", "each", "every",
+        "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+    )
+)  # fmt: skip
 
 
 def contradictions(description: str, args: Any) -> list[Finding]:
@@ -42,7 +65,7 @@ def contradictions(description: str, args: Any) -> list[Finding]:
         return []
     prose = folded(description[:_LONGEST])
     leaves = list(_leaves(args))
-    found = [*_amounts(prose, leaves), *_counts(prose, leaves), *_addresses(prose, leaves), *_numbers(prose, leaves), *_people(prose, leaves)]
+    found = [one for look in (_amounts, _counts, _addresses, _numbers, _people) for one in look(prose, leaves)]
     return found[:10]
 
 
@@ -50,7 +73,8 @@ def _amounts(prose: str, leaves: list[tuple[str, set[str], Any]]) -> Iterator[Fi
     said = [amount for match in _MONEY.finditer(prose) if (amount := _figure(match[1] or match[2], match[3])) is not None]
     if not said:
         return
-    sayable = {*said, sum(said), *(abs(a - b) for a in said[:10] for b in said[:10] if a != b), *(a + b for a in said[:10] for b in said[:10])}
+    pairs = [(a, b) for a in said[:10] for b in said[:10]]
+    sayable = {*said, sum(said), *(a + b for a, b in pairs), *(abs(a - b) for a, b in pairs if a != b)}
     added: dict[str, list[float]] = {}
     odd: dict[str, tuple[str, float]] = {}
     for path, names, value in leaves:
@@ -139,7 +163,8 @@ def _leaves(args: Any) -> Iterator[tuple[str, set[str], Any]]:
             continue
         if isinstance(value, list | tuple):
             yield path, _words(key), list(value)
-            waiting.extend((f"{path}[{index}]", key, inner) for index, inner in enumerate(value) if isinstance(inner, Mapping | list))
+            nested = [(index, inner) for index, inner in enumerate(value) if isinstance(inner, Mapping | list)]
+            waiting.extend((f"{path}[{index}]", key, inner) for index, inner in nested)
         else:
             yield path, _words(key), value
 
@@ -160,7 +185,7 @@ def _as_number(value: Any) -> float | None:
             return float(value) if value == value else None
         except OverflowError:
             return float("inf")
-    if isinstance(value, str) and len(value) < 40 and (match := re.fullmatch(rf"\s*{_CURRENCY}?\s?({_FIGURE})\s?{_CURRENCY}?\s*", value, re.I)):
+    if isinstance(value, str) and len(value) < 40 and (match := _ONLY_MONEY.fullmatch(value)):
         return _figure(match[1], None)
     return None
 

@@ -29,8 +29,10 @@ _quiet.case_sensitive = False
 _MARKERS = re2.compile(
     r"<\|?/?(?:im_start|im_end|im_sep|system|user|assistant|endoftext|start_header_id|end_header_id|eot_id|begin_of_text)\|?>"
     r"|\[/?INST\]|<</?SYS>>|</?(?:system_prompt|system-prompt|instructions?|information|untrusted|admin|developer|override)>"
-    r"|^\s*#{2,4}\s*(?:system|instruction|new instruction|response)s?\b\s*:?\s*$|(?:begin|end|start)[ _]+(?:of[ _]+)?system[ _]+prompt"
-    r"|(?:^|\n)\s*(?:system|developer)\s*(?:prompt|message|note)?\s*:\s*(?:you|ignore|new|the user|from now|act|approve|mark|override|disregard)"
+    r"|^\s*#{2,4}\s*(?:system|instruction|new instruction|response)s?\b\s*:?\s*$"
+    r"|(?:begin|end|start)[ _]+(?:of[ _]+)?system[ _]+prompt"
+    r"|(?:^|\n)\s*(?:system|developer)\s*(?:prompt|message|note)?\s*:\s*"
+    r"(?:you|ignore|new|the user|from now|act|approve|mark|override|disregard)"
     r"|[\"'}\]]\s*,?\s*[{]?\s*[\"']role[\"']\s*:\s*[\"'](?:system|developer)[\"']"
     r"|\{\{\s*(?:system|instructions?|prompt)\s*\}\}",
     _quiet,
@@ -51,7 +53,7 @@ _COMMENT = re2.compile(
     r"|do not escalate)\b",
     _quiet,
 )
-_MARKUP = re.compile(r"<!--|-->|<[^<>]{0,300}>|[*~`\\^]+")
+_MARKUP = re.compile(r"<[^<>]{0,300}>|<!--|-->|[*~`\\^]+")
 _BLOB = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}[ :]?){16,}|(?:\\x[0-9a-fA-F]{2}){8,}")
 _ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\n|\\r|\\t|\\\n")

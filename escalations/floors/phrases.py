@@ -109,7 +109,7 @@ def _word(word: str) -> str:
         return ""
     spelled = re.escape(plain).replace("\\ ", " ")
     if _UNSPACED.search(plain):
-        return spelled
+        return f"{spelled} ?"
     return f"{spelled}[^ .]* " if prefix else f"{spelled} "
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one kind of number a line
 """Numbers and secrets that give themselves away: cards, bank accounts, national ids, keys. Checksums, not guesses.
 
 An identifier with a strong checksum or shape counts wherever it stands; a weak one (nine or eleven bare digits) counts only
@@ -127,8 +128,10 @@ def iban(value: str) -> str:
 
 
 def _ssn(value: str) -> bool:
-    area, group, serial = value[:3], value[4:6], value[-4:]
-    return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000" and value not in ("123-45-6789", "078-05-1120")
+    digits = _digits(value)
+    area, group, serial = digits[:3], digits[3:5], digits[5:]
+    known = digits in ("123456789", "078051120")  # printed in advertisements and examples
+    return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000" and not known
 
 
 def _nino(value: str) -> bool:
@@ -250,7 +253,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("a bank account number (IBAN)", r"(?:^|[^A-Za-z0-9])((?i:[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}))(?:[^A-Za-z0-9]|$)", iban),
     Kind("a bank routing number", r"(?i:routing|aba)(?i:\s+(?:number|no|code))?\W{0,4}(\d{9})(?:\D|$)", _routing),
     Kind("a social security number", r"(?:^|[^\d.-])(\d{3}-\d{2}-\d{4})(?:[^\d-]|$)", _ssn),
-    Kind("a social security number", r"(?i:ssn|social security)(?i:\s+(?:number|no))?(?i:\s+is)?\W{0,4}(\d{3}[ -]?\d{2}[ -]?\d{4})(?:\D|$)", _always),
+    Kind("a social security number", r"(?i:ssn|social security)(?i:\s+(?:number|no))?(?i:\s+is)?\W{0,4}(\d{3}[ -]?\d{2}[ -]?\d{4})(?:\D|$)", _ssn),
     Kind("a national insurance number", r"(?:^|[^A-Za-z0-9])([A-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D])(?:[^A-Za-z0-9]|$)", _nino),
     Kind(_ID, r"(?:^|[^A-Za-z0-9-])((?:\d{8}|[XYZ]\d{7})-?[A-HJ-NP-TV-Z])(?:[^A-Za-z0-9-]|$)", _dni),
     Kind(_ID, r"(?:^|\D)([12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2})(?:\D|$)", _nir),

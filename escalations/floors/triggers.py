@@ -25,14 +25,30 @@ _LONGEST = 50_000
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+|(?<=[A-Za-z])(?=\d)")
 _PLAIN_NUMBER = re.compile(r"[-+]?\d{1,15}(?:\.\d{1,2})?\Z")
 _SPEAKER = re.compile(r"^\s*(customer|user|client|caller|guest|human|agent|assistant|bot|ai|system|tool|support)\s*:", re.I | re.M)
-_CUSTOMERS = frozenset({"customer", "user", "client", "caller", "guest", "human"})
+_CUSTOMERS = frozenset(
+    (
+        "customer", "user", "client", "caller", "guest", "human",
+    )
+)  # fmt: skip
 _READING = frozenset(
-    ["get", "list", "read", "fetch", "search", "find", "show", "view", "describe", "count", "preview", "simulate", "check", "lookup", "look", "query", "validate", "verify", "estimate", "undelete", "restore", "undo", "draft", "is", "has", "explain"]
-)
+    (
+        "get", "list", "read", "fetch", "search", "find", "show", "view", "describe", "count", "preview", "simulate",
+        "check", "lookup", "look", "query", "validate", "verify", "estimate", "undelete", "restore", "undo", "draft",
+        "is", "has", "explain",
+    )
+)  # fmt: skip
 _LABELS = frozenset(
-    ["id", "ids", "name", "type", "currency", "date", "at", "method", "url", "reason", "status", "mode", "code", "exponent", "scale", "decimals", "precision", "iban", "account"]
-)
-_TO_A_PERSON = frozenset(["human", "humans", "person", "agent", "agents", "representative", "support", "supervisor", "operator", "staff", "specialist"])
+    (
+        "id", "ids", "name", "type", "currency", "date", "at", "method", "url", "reason", "status", "mode", "code",
+        "exponent", "scale", "decimals", "precision", "iban", "account",
+    )
+)  # fmt: skip
+_TO_A_PERSON = frozenset(
+    (
+        "human", "humans", "person", "agent", "agents", "representative", "support", "supervisor", "operator",
+        "staff", "specialist",
+    )
+)  # fmt: skip
 _options = re2.Options()
 _options.case_sensitive = False
 _options.log_errors = False
@@ -183,7 +199,8 @@ def _leaves(args: Any) -> Iterator[tuple[str, str, str, Any]]:
         if isinstance(value, Mapping):
             if key and not any(isinstance(inner, int | float | Mapping | list) for inner in value.values()):
                 yield path, key, above, dict(value)  # an amount that is an object without a number in it
-            waiting.extend((f"{path}.{name}" if path else str(name), str(name), key or above, inner, opened) for name, inner in value.items())
+            base = f"{path}." if path else ""
+            waiting.extend((f"{base}{name}", str(name), key or above, inner, opened) for name, inner in value.items())
         elif isinstance(value, list | tuple):
             yield path, key, above, list(value)
             waiting.extend((f"{path}[{index}]", "", key, inner, opened) for index, inner in enumerate(value))
@@ -277,9 +294,8 @@ def _destructive_args(args: Any) -> list[Finding]:
 
 def _from_the_customer(facts: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]] | None) -> list[Finding]:
     asked = _settings("user_request", settings)
-    table = phrases(
-        {"user_request": [*ASKS_FOR_A_PERSON, *asked["phrases"]], "user_complaint": _settings("user_complaint", settings)["phrases"]}
-    )
+    complains = _settings("user_complaint", settings)
+    table = phrases({"user_request": [*ASKS_FOR_A_PERSON, *asked["phrases"]], "user_complaint": complains["phrases"]})
     said = {"user_request": "The customer asks for a person", "user_complaint": "The customer disputes what was done"}
     found: dict[str, Finding] = {}
     for where, text in customer_texts(facts):
