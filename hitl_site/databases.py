@@ -68,8 +68,9 @@ def databases() -> dict[str, dict[str, Any]]:
         default = parse(env.DATABASE_URL)
         owner = parse(env.DATABASE_OWNER_URL or env.DATABASE_URL)
         if not env.DATABASE_OWNER_URL:
-            # One login for both: the application gives up the owner's rights on every connection.
-            default["OPTIONS"]["assume_role"] = APP_ROLE
+            # One login for both: the application gives up the owner's rights on every connection. As a parameter of the
+            # connection, not by Django's `assume_role`: that leaves a pooled connection in a transaction, and the pool drops it.
+            default["OPTIONS"]["options"] = " ".join(filter(None, [default["OPTIONS"].get("options", ""), f"-c role={APP_ROLE}"]))
     else:
         default = parse(embedded_url(APP_ROLE, env.DATA_DIR))
         owner = parse(embedded_url("postgres", env.DATA_DIR))
