@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import F
 
 from escalations import clock, queue, vault
+from escalations.bulk import insert_many
 from escalations.models import (
     Decision,
     Delivery,
@@ -158,10 +159,10 @@ def open_notices(wanted: Iterable[Wanted]) -> list[Notice]:
             raise ValueError(f"unknown notice {item.kind!r}")
     members = _members({item.role.pk for item in items if item.role})
     notices = [notice for item in items for notice in _notices(item, members)]
-    created = Notice.objects.bulk_create(notices)
-    if any(notice.state == Sending.WAITING for notice in created):
+    insert_many(notices)
+    if any(notice.state == Sending.WAITING for notice in notices):
         queue.wake("notify")
-    return created
+    return notices
 
 
 def drop_notices(proposals: Iterable[Proposal]) -> int:

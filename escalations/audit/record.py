@@ -11,6 +11,7 @@ from django.db import connection, models
 from django.db.transaction import TransactionManagementError
 
 from escalations import clock
+from escalations.bulk import insert_many
 from escalations.models import AuditEntry, Person, Source
 
 # Every name an entry may carry. A new one is added here, so that nobody has to search the code for what can be in the record.
@@ -120,10 +121,10 @@ def record(
 
 
 def record_many(entries: Iterable[AuditEntry]) -> None:
-    """Write entries (one INSERT per thousand), in the caller's transaction; raises TransactionManagementError outside one."""
+    """Write entries with one statement, in the caller's transaction; raises TransactionManagementError outside one."""
     if not connection.in_atomic_block:
         raise TransactionManagementError("An audit entry is written in the transaction of the change it tells of.")
-    AuditEntry.objects.bulk_create(entries, batch_size=1000)
+    insert_many(list(entries))
 
 
 def _written(content: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from escalations import audit, clock, outbox
+from escalations.bulk import insert_many
 from escalations.models import Notice, Proposal, Role, StepRun
 from escalations.models.people import MANAGER
 from escalations.states import Fallback, Sending, State, Verdict
@@ -21,6 +22,8 @@ from .placing import next_due
 
 LATE = timedelta(minutes=2)  # a step that fired later than this was not waited out
 WARN_BEFORE = timedelta(minutes=30)
+# What a step needs of a proposal: thousands come due together after an outage, and the rest of the row is wide.
+STEPPING = ("incident_id", "test", "step", "role_id", "asked", "due_at", "expires_at", "version", "policy")
 
 
 def overdue_ids(limit: int = 200) -> list[Any]:
@@ -36,7 +39,7 @@ def run_out(limit: int = 200, only: Any = None) -> int:
         expired = [one for one in due if one.expires_at is not None and one.expires_at <= now]
         stepping = [one for one in due if one.expires_at is None or one.expires_at > now]
         _step_up(stepping, now)
-        for proposal in expired:
+        for proposal in _whole(expired):
             _expire(proposal, now)
     return len(due)
 
@@ -87,7 +90,15 @@ def _take(now: datetime, limit: int, only: Any) -> list[Proposal]:
     due = Proposal.objects.overdue(now).select_for_update(skip_locked=True, of=("self",))
     if only is not None:
         due = due.filter(pk=only)
-    return list(due.select_related("incident__source", "source").order_by("due_at")[:limit])
+    return list(due.only(*STEPPING).order_by("due_at")[:limit])
+
+
+def _whole(expired: Sequence[Proposal]) -> list[Proposal]:
+    """Load the rest of what settling needs. They are locked already."""
+    if not expired:
+        return []
+    ids = [one.pk for one in expired]
+    return list(Proposal.objects.filter(pk__in=ids).select_related("incident__source", "source").order_by("due_at"))
 
 
 def _step_up(proposals: Sequence[Proposal], now: datetime) -> None:
@@ -127,7 +138,7 @@ def _step_up(proposals: Sequence[Proposal], now: datetime) -> None:
             """,
             [list(column) for column in zip(*rows, strict=True)],
         )
-    StepRun.objects.bulk_create(runs)  # unique (proposal, step): a step that fired cannot fire again
+    insert_many(runs)  # unique (proposal, step): a step that fired cannot fire again
     audit.record_many(entries)
     outbox.open_notices(wanted)
 

@@ -48,7 +48,7 @@ class Steps:
                 logger.warning("a batch of due steps failed, going one by one: %s at %s", type(error).__name__, queue.whence(error))
                 now_fired = self._one_by_one(stop)
             fired += now_fired
-            if not now_fired or time.monotonic() >= end:
+            if now_fired < BATCH or time.monotonic() >= end:
                 break
         return fired
 

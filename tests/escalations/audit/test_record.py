@@ -93,6 +93,7 @@ def test_many_entries_are_one_insert(django_assert_num_queries):
     assert AuditEntry.objects.count() == 300
 
 
+@pytest.mark.django_db
 def test_actors_are_named_by_what_is_unique_in_their_kind():
     person = Person(username="ada", first_name="Ada", last_name="L.")
 
