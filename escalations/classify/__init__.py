@@ -18,15 +18,11 @@ from escalations.floors.facts import facts_of
 from escalations.models import Category, Classification, Work
 from escalations.states import Stage
 
-from . import breaker, conversation, llm
+from . import breaker, conversation, llm, rules
 from .conversation import Question
 from .llm import Triage
 from .word import Word
 
-try:
-    from . import rules
-except ImportError:
-    rules = None
 log = logging.getLogger(__name__)
 
 SPOKEN_AT_ONCE = 250  # works of one batch while only rules speak
@@ -38,7 +34,7 @@ Spoken = tuple[Work, list[Word]]
 
 
 def run_batch(limit: int | None = None) -> int:
-    """Classify up to `limit` works that wait for it; returns how many were claimed, 0 when none waits. Call it outside a transaction."""
+    """Classify up to `limit` works that wait for it; returns how many were claimed, 0 when none waits. Never in a transaction."""
     at_once = max(1, settings.LLM_CONCURRENCY) * ASKED_PER_PLACE if conversation.is_on() else SPOKEN_AT_ONCE
     works = queue.claim(Stage.CLASSIFY, limit or at_once)
     # The one during which a worker died comes last and alone, so that its neighbours are done before it can kill this one too.
@@ -75,7 +71,7 @@ def _by_rules(work: Work, categories: dict[str, str]) -> tuple[Spoken, Question[
     try:
         facts = facts_of(work.incident, work.proposal)
         words.append(rules.speak(facts))
-    except Exception as error:  # noqa: BLE001 - whatever one hostile incident breaks, it goes on to a person with the reason
+    except Exception as error:  # whatever one hostile incident breaks, it goes on to a person with the reason
         log.exception("the rules engine failed", extra={"incident": str(work.incident_id)})
         return (work, [Word(engine="rules", error=f"The rules engine failed ({type(error).__name__}).")]), None
     if not categories:
@@ -84,7 +80,7 @@ def _by_rules(work: Work, categories: dict[str, str]) -> tuple[Spoken, Question[
         return (work, words), None
     try:
         return (work, words), llm.question_for(facts, categories)
-    except Exception as error:  # noqa: BLE001 - as above; what could not be masked is not sent
+    except Exception as error:  # as above; what could not be masked is not sent
         log.exception("preparing a question for the model failed", extra={"incident": str(work.incident_id)})
         return (work, [*words, Word(engine=llm.ENGINE, error=f"The model was not asked ({type(error).__name__}).")]), None
 

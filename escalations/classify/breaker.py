@@ -27,7 +27,9 @@ class Breaker:
     ) -> None:
         self._opens_after, self._rests_for, self._monotonic = opens_after, rests_for, monotonic
         self._lock = Lock()
-        self.reset()
+        self._failures = 0
+        self._opened_at: float | None = None
+        self._probed_at = float("-inf")
 
     def allow(self) -> bool:
         """Whether a call may be made now. While half open, True for one caller; a probe that never reports frees its place."""
@@ -54,9 +56,7 @@ class Breaker:
 
     def reset(self) -> None:
         """As new: closed, nothing remembered."""
-        self._failures = 0
-        self._opened_at: float | None = None
-        self._probed_at = float("-inf")
+        self.succeeded()
 
     @property
     def is_open(self) -> bool:
@@ -67,7 +67,7 @@ def reserve(estimates: Sequence[int], *, budget: int) -> tuple[int, date]:
     """Take tokens from today's budget (UTC) before they are spent; returns for how many of the calls it sufficed, and the day.
 
     The row is locked for one short transaction, so that any number of workers together stay within the budget. What is reserved
-    counts as spent until `settle` puts what was really used in its place: a worker that dies leaves the sum too high, never too low.
+    counts as spent until `settle` puts what was used in its place: a worker that dies leaves the sum too high, never too low.
     """
     day = clock.now().date()
     if not estimates:

@@ -8,7 +8,6 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
@@ -33,6 +32,7 @@ WORTH_ANOTHER_CALL = frozenset({408, 409, 429})  # and everything from 500 on
 Answer = TypeVar("Answer", bound=BaseModel)
 
 breaker = Breaker()  # of this process
+_CALM: dict[str, float] = {"temperature": 0}
 
 
 class Unanswered(Exception):
@@ -129,6 +129,7 @@ class _Tally:
     def __init__(self, deadline: float) -> None:
         self.started, self.deadline = time.monotonic(), deadline
         self.requests = self.calls = self.tokens_in = self.tokens_out = 0
+        self.trouble = "The model's server gave no usable answer."
 
     @property
     def left(self) -> float:
@@ -158,18 +159,22 @@ async def _said(client: AsyncOpenAI, question: Question[Any], messages: list[dic
         if not breaker.allow():
             raise Unanswered("The model's server failed several times in a row; it is not asked for a while.")
         if tally.requests >= MOST_CALLS:
-            raise Unanswered("The model's server failed each time it was asked.")
+            raise Unanswered(f"{tally.trouble} It was asked {tally.requests} times.")
         tally.requests += 1
         try:
             body = await _response(client, question, messages, max(tally.left, 0.1))
         except openai.APIStatusError as error:
+            if error.status_code == 400 and _CALM and getattr(error, "param", None) == "temperature":
+                _CALM.clear()  # some models have but one temperature and refuse to hear of it; from now on it is not said
+                continue
             wait = _after_status(error, tally)
         except TooLarge as error:
             raise Unanswered(f"The model's answer was {error}.") from error
         except openai.APIConnectionError as error:
             breaker.failed()
             wait = _backoff(tally)
-            _check_time(wait, tally, f"The model's server could not be reached ({type(error.__cause__ or error).__name__}).")
+            tally.trouble = f"The model's server could not be reached ({type(error.__cause__ or error).__name__})."
+            _check_time(wait, tally)
         else:
             return _content(body, question, messages, tally)
         await asyncio.sleep(wait)
@@ -177,10 +182,10 @@ async def _said(client: AsyncOpenAI, question: Question[Any], messages: list[dic
 
 async def _response(client: AsyncOpenAI, question: Question[Any], messages: list[dict[str, str]], seconds: float) -> bytes:
     """One HTTP exchange; the raw bytes, since the client's own reading of hostile answers raises whatever it likes."""
-    response = await client.chat.completions.with_raw_response.create(
+    response = await client.chat.completions.with_raw_response.create(  # type: ignore[call-overload]
         model=settings.COUNTERSIGN_MODEL,
-        messages=messages,  # type: ignore[arg-type]
-        temperature=0,
+        messages=messages,
+        **_CALM,
         max_completion_tokens=question.longest,
         response_format={
             "type": "json_schema",
@@ -198,13 +203,13 @@ def _after_status(error: openai.APIStatusError, tally: _Tally) -> float:
     status = error.status_code
     if status not in SERVER_IS_FINE:
         breaker.failed()
-    said = f"The model's server answered {status}."
+    tally.trouble = f"The model's server answered {status}."
     headers = error.response.headers
     if (status < 500 and status not in WORTH_ANOTHER_CALL) or headers.get("x-should-retry") == "false":
-        raise Unanswered(said) from error
+        raise Unanswered(tally.trouble) from error
     wait = _asked_to_wait(headers)
     wait = _backoff(tally) if wait is None else wait + random.uniform(0, 0.1 * wait + 0.1)
-    _check_time(wait, tally, said)
+    _check_time(wait, tally)
     return wait
 
 
@@ -227,9 +232,9 @@ def _backoff(tally: _Tally) -> float:
     return FIRST_BACKOFF * 2 ** (tally.requests - 1) * random.uniform(0.75, 1.25)
 
 
-def _check_time(wait: float, tally: _Tally, said: str) -> None:
+def _check_time(wait: float, tally: _Tally) -> None:
     if wait > tally.left - 0.5:
-        raise Unanswered(f"{said} There is no time to ask again after {wait:.0f} s.")
+        raise Unanswered(f"{tally.trouble} There is no time to ask again after {wait:.0f} s.")
 
 
 def _content(body: bytes, question: Question[Any], messages: list[dict[str, str]], tally: _Tally) -> str:

@@ -7,6 +7,7 @@ The map from placeholder to value lives in one `Mask`, in this process's memory,
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -28,7 +29,8 @@ _SECRET_NAME = (
 _STRONG_NAME = r"password|passwd|passphrase|secret|api[_-]?key|token"
 # Names whose value is personal: kept apart only so that the placeholder tells the model what was there.
 _PERSONAL_NAME = (
-    r"ssn|social[_\- ]?security(?:[_\- ]?(?:number|no))?|national[_\- ]?(?:id|insurance)(?:[_\- ]?(?:number|no))?|passport(?:[_\- ]?(?:number|no))?|"
+    r"ssn|social[_\- ]?security(?:[_\- ]?(?:number|no))?|national[_\- ]?(?:id|insurance)(?:[_\- ]?(?:number|no))?|"
+    r"passport(?:[_\- ]?(?:number|no))?|"
     r"tax[_\- ]?(?:id|number|no)|steuer[_\- ]?id|bsn|nif|nie|dni|cpf|pesel|personnummer|aadhaar|"
     r"driver'?s?[_\- ]?licen[cs]e(?:[_\- ]?(?:number|no))?|date[_\- ]?of[_\- ]?birth|dob|birth[_\- ]?date"
 )
@@ -96,7 +98,9 @@ Namer = Callable[[str], str]
 
 # (pattern, what it is or how to tell); the group `v` is what is hidden, else the whole match. In order: the sure before the loose.
 _PATTERNS: list[tuple[re.Pattern[str], str | Namer]] = [
-    (re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}(?:PRIVATE KEY|CERTIFICATE|MESSAGE)[A-Z ]{0,12}-----.*?(?:-----END [^-]{0,60}-----|\Z)", re.S), "KEY"),
+    (re.compile(
+        r"-----BEGIN [A-Z0-9 ]{0,40}(?:PRIVATE KEY|CERTIFICATE|MESSAGE)[A-Z ]{0,12}-----.*?(?:-----END [^-]{0,60}-----|\Z)", re.S,
+    ), "KEY"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?"), "JWT"),
     (re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://(?P<v>[^\s/@:'\"<>]{0,200}:[^\s/@'\"<>]{1,500})@", re.I), "LOGIN"),
     (re.compile(r"\b(?:Bearer|Basic|Digest|Token|ApiKey)\s+(?P<v>[A-Za-z0-9+/=._~-]{8,})", re.I), "TOKEN"),
@@ -115,12 +119,15 @@ _PATTERNS: list[tuple[re.Pattern[str], str | Namer]] = [
     ), "SECRET"),
     (re.compile(rf"\b(?:{_SECRET_NAME})\s+(?:is|was)\s*:?\s+[\"'`]?(?P<v>[^\s\"'`]{{4,200}})", re.I), "SECRET"),
     (re.compile(
-        rf"\b(?:{_PERSONAL_NAME})[\"']?\s*(?:number|no\.?|nr\.?)?\s*(?:is|[=:#]|=>)?\s*[\"']?(?P<v>[A-Z0-9](?:[A-Z0-9 ./-]{{3,22}}[A-Z0-9])?)",
+        rf"\b(?:{_PERSONAL_NAME})[\"']?\s*(?:number|no\.?|nr\.?)?\s*(?:is|[=:#]|=>)?\s*[\"']?"
+        r"(?P<v>[A-Z0-9](?:[A-Z0-9 ./-]{3,22}[A-Z0-9])?)",
         re.I,
     ), lambda text: "ID" if re.search(r"\d", text) else ""),
     (re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}(?:@|＠|%40)(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}"), "EMAIL"),
     (re.compile(rf"\b(?:{_IBANS})(?![A-Z0-9])", re.I), _iban),
-    (re.compile(r"(?<![\w.])\[?(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?:%\w+)?\]?(?![\w:])", re.I), _address),
+    (re.compile(
+        r"(?<![\w.])\[?(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?:%\w+)?\]?(?![\w:])", re.I,
+    ), _address),
     (re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*\d)"), _address),
     (re.compile(r"\b(?!000|666|9\d\d)\d{3}[- ](?!00)\d{2}[- ](?!0000)\d{4}\b"), "ID"),  # United States
     (re.compile(r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b", re.I), "ID"),  # United Kingdom
@@ -135,7 +142,9 @@ _PATTERNS: list[tuple[re.Pattern[str], str | Namer]] = [
     (re.compile(r"(?<![\w+])(?:\+|00)[1-9](?:[\s().\-/]{0,2}\d){6,14}(?!\w)"), _phone),
     (re.compile(r"(?<![\w.\-])\(?0?\d{2,4}\)?[\s.\-/]\d{2,4}[\s.\-/]\d{2,5}(?:[\s.\-/]\d{2,5})?(?![\w\-]|\.\d)"), _phone),
     (re.compile(r"(?<!\w)\(\d{2,5}\)[\s.\-]?\d{3,4}[\s.\-]?\d{2,5}(?!\w)"), _phone),
-    (re.compile(r"\b(?:phone|tel(?:ephone)?|mobile|cell|call|fax|whatsapp)\b[^\d\n]{0,16}(?P<v>\d[\d\s().\-/]{5,18}\d)", re.I), _phone),
+    (re.compile(
+        r"\b(?:phone|tel(?:ephone)?|mobile|cell|call|fax|whatsapp)\b[^\d\n]{0,16}(?P<v>\d[\d\s().\-/]{5,18}\d)", re.I,
+    ), _phone),
 ]
 
 
@@ -154,7 +163,7 @@ class Mask:
         # What looks like a placeholder already is hidden first: nobody may write <EMAIL_1> and get an address for it.
         text = PLACEHOLDER.sub(lambda match: self._hide("LITERAL", match.group()), text)
         for pattern, kind in _PATTERNS:
-            text = pattern.sub(lambda match, kind=kind: self._replaced(match, kind), text)
+            text = pattern.sub(partial(self._replaced, kind), text)
         return text[:-EDGE] if cut else text
 
     def value(self, value: Any, deep: int = DEEPEST) -> Any:
@@ -200,7 +209,7 @@ class Mask:
             return self._hide("ID", str(value))
         return self.value(value, deep)
 
-    def _replaced(self, match: re.Match[str], kind: str | Namer) -> str:
+    def _replaced(self, kind: str | Namer, match: re.Match[str]) -> str:
         groups = match.groupdict()
         name = next((one for one in ("v", "v1", "v2") if groups.get(one) is not None), None)
         whole = match.group()

@@ -17,7 +17,7 @@ FAULTS = (
     "", "400", "401", "404", "429", "429_soon", "429_forever", "429_no_header", "500", "reset", "hang", "drip", "garbage", "empty", "null",
     "truncated", "cut_off", "invalid_json", "code_fence", "wrong_schema", "extra_keys", "unknown_enum", "unknown_category",
     "unknown_trigger", "confidence_7", "confidence_text", "confidence_nan", "twice", "instructions", "html", "html_page", "huge",
-    "huge_page", "no_choices", "no_usage", "absurd_usage", "refusal", "redirect", "safe_approve", "no_json_object", "packed",
+    "huge_page", "no_choices", "no_usage", "absurd_usage", "refusal", "redirect", "safe_approve", "no_json_object", "packed", "one_temperature",
 )  # fmt: skip
 
 
@@ -111,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
             fake.done()
 
     def _answer(self, fake, fault, body):
+        if fault == "one_temperature" and "temperature" in body:
+            return self._send(400, '{"error": {"message": "unsupported value", "param": "temperature", "code": "unsupported_value"}}')
         if fault in ("400", "401", "404", "500"):
             return self._send(int(fault), '{"error": {"message": "as asked", "type": "fault"}}')
         if fault.startswith("429"):

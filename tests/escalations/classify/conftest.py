@@ -9,6 +9,7 @@ from tests.fakes.llm import FakeModel
 @pytest.fixture(autouse=True)
 def closed_breaker(monkeypatch):
     monkeypatch.setattr(conversation, "FIRST_BACKOFF", 0.05)
+    monkeypatch.setattr(conversation, "_CALM", {"temperature": 0})
     conversation.breaker.reset()
     yield
     conversation.breaker.reset()

@@ -9,7 +9,7 @@ from escalations.classify import conversation, llm
 from tests.fakes.llm import FAULTS, FakeModel
 
 CATEGORIES = {"refund": "Money given back.", "outage": "Something is down.", "other": "Nothing else fits."}
-HARMLESS = {"", "no_usage", "absurd_usage", "html", "safe_approve"}  # what still is an answer of the form asked for
+HARMLESS = {"", "one_temperature", "no_usage", "absurd_usage", "html", "safe_approve"}  # what still is an answer of the form asked for
 SLOW = {"hang", "drip"}
 REFUSED_AT_ONCE = {"400", "401", "404", "429_forever", "huge", "huge_page", "packed", "refusal", "redirect"}
 
@@ -223,6 +223,15 @@ def test_what_is_asked_has_the_strict_form_and_nothing_to_choose(model):
     assert form["schema"]["properties"]["category"]["enum"] == list(CATEGORIES)
     assert "Money given back." in body["messages"][0]["content"]
     assert "tools" not in body
+
+
+def test_a_model_that_takes_no_temperature_is_asked_without_from_then_on(model):
+    model.fault = "one_temperature"
+
+    words = [*ask("first"), *ask("second")]
+
+    assert not any(word.error for word in words)
+    assert ["temperature" in body for body in model.seen] == [True, False, False]
 
 
 def test_untrusted_text_stands_between_fences_nobody_could_have_known(model):
