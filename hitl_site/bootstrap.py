@@ -101,7 +101,8 @@ def main():
     if "--dev" in sys.argv[1:]:
         install(["requirements.txt", "requirements-dev.txt"])
         return
-    check_port()
+    if not os.path.exists(PYTHON):
+        check_port()  # before two minutes of installing; later the supervisor looks, after ending what an earlier run left
     install(["requirements.txt"])
     os.chdir(ROOT)
     os.environ.setdefault("DEBUG", "1")

@@ -79,10 +79,12 @@ class Child:
 
 def end_leftovers(left: list[tuple[int, float]]) -> int:
     """End groups that a killed supervisor left behind; return how many were there. A pid used anew is left alone."""
-    ended = 0
+    ended = []
     for pid, created in left:
         with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
-            if abs(psutil.Process(pid).create_time() - created) < 1:
+            process = psutil.Process(pid)
+            if abs(process.create_time() - created) < 1:
                 os.killpg(pid, signal.SIGKILL)
-                ended += 1
-    return ended
+                ended.append(process)
+    psutil.wait_procs(ended, timeout=5)  # until then they hold the port
+    return len(ended)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def development_secrets(folder: Path) -> dict[str, str]:
-    """Return {"SECRET_KEY", "ENCRYPTION_KEY"}, making them on first use in a folder that exists. Safe when several processes start at once."""
+    """Return {"SECRET_KEY", "ENCRYPTION_KEY"}, made on first use in a folder that exists; several processes may start at once."""
     path = folder / "secrets.json"
     if not path.exists():
         made = {

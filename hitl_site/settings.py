@@ -199,6 +199,8 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
+DATE_FORMAT = "Y-m-d"  # the administration; the room writes its own
+DATETIME_FORMAT = "Y-m-d H:i:s"
 TIME_ZONE = "UTC"
 USE_TZ = True
 FORM_RENDERER = "django.forms.renderers.DjangoTemplates"

@@ -19,7 +19,7 @@ from typing import IO
 import psutil
 import psycopg
 
-from hitl_site import databases, env
+from hitl_site import bootstrap, databases, env
 from hitl_site.children import Child, end_leftovers
 from hitl_site.embedded import Embedded, Failed
 from hitl_site.welcome import welcome
@@ -57,6 +57,8 @@ class Supervisor:
         try:
             self.take_lock()
             self.end_what_is_left()
+            bootstrap.check_port()
+            bootstrap.check_room(str(env.DATA_DIR))
             self.start_reaper()
             self.start_database()
             self.set_up()
