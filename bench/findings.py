@@ -55,8 +55,9 @@ def facts(row: dict[str, Any]) -> dict[str, Any]:
     context = row["context"] or {}
     return {
         "incident": {
-            "kind": kind, "title": row["title"], "body": "", "request": context.get("request") or "", "exception": {}, "messages": [],
-            "payload": {key: value for key, value in row["payload"].items() if key != "model"}, "attempts": context.get("attempts") or [],
+            "kind": kind, "title": row["title"], "body": "", "request": context.get("request") or "", "exception": {},
+            "payload": {key: value for key, value in row["payload"].items() if key != "model"},
+            "attempts": context.get("attempts") or [], "messages": [],
         },
         "proposal": {"action": proposal.get("action", ""), "args": proposal.get("arguments") or {}},
         "source": {"irreversible": []},
@@ -102,7 +103,8 @@ def agentdojo() -> None:
 
 def everything_else() -> None:
     print("\nhow often each trigger fires on the other files (none of them holds an attack by intent)")
-    names = ("banking77", "clinc150", "loghub_severity", "bgl_alert_stream", "ossfuzz_crashes", "syzkaller_crashes", "sentry_events",
+    names = ("banking77", "clinc150", "loghub_severity", "bgl_alert_stream", "ossfuzz_crashes", "syzkaller_crashes",
+             "sentry_events",
              "sgd_confirmations", "taubench_airline_actions", "agent_safety_judgement", "agentdojo_actions")  # fmt: skip
     for name in names:
         counted: Counter[str] = Counter()

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from escalations.floors.customer import customer_texts
 from escalations.floors.phrases import Phrases
 from escalations.floors.text import folded, words_of
-from escalations.floors.triggers import customer_texts, words_in_name
+from escalations.floors.triggers import words_in_name
 from escalations.states import Severity, worst
 
 from .tables import ACTIONS, CRASHES, CUSTOMERS, GOOD_NEWS, LEVELS, MESSAGES, STATUS, TYPES, Row
@@ -30,9 +31,11 @@ _STATUS_IN_TEXT = re.compile(
 )
 _STATUS_KEYS = ("status", "status_code", "statusCode", "http_status", "response_status", "response_code", "code")
 _MESSAGE_KEYS = (
-    "message", "msg", "error", "text", "description", "reason", "detail", "details", "summary", "log", "exception_type", "value", "alert",
+    "message", "msg", "error", "text", "description", "reason", "detail", "details", "summary", "log", "exception_type", "value",
+    "alert",
 )  # fmt: skip
 _LEVEL_KEYS = ("level", "severity", "log_level", "loglevel", "priority", "levelname")
+_MONEY = frozenset(("money", "payment", "funds", "balance", "amount"))
 _RATE = re.compile(r"(?:error rate|failure rate|5xx|errors)\D{0,20}(\d{1,3}(?:\.\d+)?)\s?%", re.I)
 
 
@@ -99,6 +102,8 @@ def _of_action(proposal: Mapping[str, Any]) -> Iterator[_Said]:
                 yield _Said(severity, category, confidence if not found else 0.7, f"the action {action[:80]} is {says}", not found)
                 found = True
                 break
+        if category == "handoff" and found and not known & _MONEY:
+            return  # "transfer" to a person is no payment
     if not found:
         yield _Said(Severity.WARNING, "other", 0.4, f"the action {action[:80] or 'without a name'} is in no table", False)
 
@@ -191,7 +196,8 @@ def _what_failed(incident: Mapping[str, Any], payload: Mapping[str, Any]) -> tup
         _text(one)
         for one in (
             exception.get("type"), last.get("type"), payload.get("exception_type"), payload.get("exc_type"),
-            payload.get("error_type"), error.get("type"), error.get("name"), error.get("code"), payload.get("error_code"), payload.get("code"),
+            payload.get("error_type"), error.get("type"), error.get("name"), error.get("code"), payload.get("error_code"),
+            payload.get("code"),
         )
     ]  # fmt: skip
     title, body = _text(incident.get("title")), _text(incident.get("body"))

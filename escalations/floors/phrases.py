@@ -2,7 +2,7 @@
 
 A phrase is words as people write them; case, accents and punctuation do not matter. `…` stands for up to four other words,
 `(a|b)` for either, `word*` for every word that begins so, `?` after a word or group makes it optional. A phrase stays
-inside one sentence. Chinese, Japanese and Korean match without spaces around them.
+inside one sentence, unless a lone `:` says where it ends. Chinese, Japanese and Korean match without spaces around them.
 """
 
 import re
@@ -103,6 +103,8 @@ def phrases(table: Mapping[str, Any]) -> Phrases:
 
 
 def _word(word: str) -> str:
+    if word.strip() in (":", "."):
+        return ". "  # where one sentence, or what stands before a colon, ends
     prefix = word.rstrip().endswith("*")
     plain = words_of(folded(word.replace("*", ""))).replace(" . ", " ").strip()
     if not plain:

@@ -11,6 +11,7 @@ from typing import Any
 
 import re2
 
+from .customer import customer_texts
 from .finding import Finding
 from .phrases import phrases
 from .text import folded, words_of
@@ -24,12 +25,6 @@ _LONGEST = 50_000
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+|(?<=[A-Za-z])(?=\d)")
 _PLAIN_NUMBER = re.compile(r"[-+]?\d{1,15}(?:\.\d{1,2})?\Z")
-_SPEAKER = re.compile(r"^\s*(customer|user|client|caller|guest|human|agent|assistant|bot|ai|system|tool|support)\s*:", re.I | re.M)
-_CUSTOMERS = frozenset(
-    (
-        "customer", "user", "client", "caller", "guest", "human",
-    )
-)  # fmt: skip
 _READING = frozenset(
     (
         "get", "list", "read", "fetch", "search", "find", "show", "view", "describe", "count", "preview", "simulate",
@@ -79,22 +74,6 @@ def structural(facts: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any
     found += _from_the_customer(facts, settings)
     found += _agent_failed(facts, _settings("agent_failed", settings))
     return found
-
-
-def customer_texts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return (where, text) of what the customer said: the request, messages of users, and what a question or hand-off is about."""
-    incident = _dict(facts.get("incident"))
-    pairs = [("context.request", _spoken_by_customer(_text(incident.get("request"))))]
-    messages = incident.get("messages")
-    for index, message in enumerate(messages if isinstance(messages, list | tuple) else ()):
-        if isinstance(message, Mapping) and _text(message.get("role")).strip().lower() in _CUSTOMERS:
-            pairs += [(f"context.messages[{index}]", text) for text in _texts(message.get("content"))]
-    if incident.get("kind") in ("question", "handoff"):
-        pairs.append(("body", _spoken_by_customer(_text(incident.get("body")))))
-        pairs.append(("title", _text(incident.get("title"))))
-        payload = _dict(incident.get("payload"))
-        pairs += [(f"payload.{name}", _text(payload.get(name))) for name in ("text", "message", "question", "query", "utterance")]
-    return [(where, text[:_LONGEST]) for where, text in pairs if text]
 
 
 def words_in_name(name: str) -> list[str]:
@@ -306,19 +285,6 @@ def _from_the_customer(facts: Mapping[str, Any], settings: Mapping[str, Mapping[
     return list(found.values())
 
 
-def _spoken_by_customer(text: str) -> str:
-    """In a transcript ("customer: … agent: …") only the customer's lines are the customer's; any other text is so as a whole."""
-    speakers = list(_SPEAKER.finditer(text))
-    if not {found[1].lower() for found in speakers} & _CUSTOMERS:
-        return text
-    parts = [text[: speakers[0].start()]]
-    for index, found in enumerate(speakers):
-        if found[1].lower() in _CUSTOMERS:
-            end = speakers[index + 1].start() if index + 1 < len(speakers) else len(text)
-            parts.append(text[found.end() : end])
-    return "\n".join(parts)
-
-
 # -- what failed
 
 
@@ -379,14 +345,6 @@ def _dict(value: Any) -> Mapping[str, Any]:
 def _text(value: Any) -> str:
     return str(value) if isinstance(value, str) else ""
 
-
-def _texts(value: Any) -> Iterator[str]:
-    """Content of a message is a text, or a list of parts with texts."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield _text(part.get("text")) if isinstance(part, Mapping) else _text(part)
 
 
 def _short(value: Any) -> str:

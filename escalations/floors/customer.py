@@ -1,0 +1,60 @@
+"""What the customer said, apart from what the agent did."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_LONGEST = 50_000
+
+_SPEAKER = re.compile(r"^\s*(customer|user|client|caller|guest|human|agent|assistant|bot|ai|system|tool|support)\s*:", re.I | re.M)
+_CUSTOMERS = frozenset(
+    (
+        "customer", "user", "client", "caller", "guest", "human",
+    )
+)  # fmt: skip
+
+
+def customer_texts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (where, text) of what the customer said: the request, messages of users, and what a question or hand-off is about."""
+    incident = _dict(facts.get("incident"))
+    pairs = [("context.request", _spoken_by_customer(_text(incident.get("request"))))]
+    messages = incident.get("messages")
+    for index, message in enumerate(messages if isinstance(messages, list | tuple) else ()):
+        if isinstance(message, Mapping) and _text(message.get("role")).strip().lower() in _CUSTOMERS:
+            pairs += [(f"context.messages[{index}]", text) for text in _texts(message.get("content"))]
+    if incident.get("kind") in ("question", "handoff"):
+        pairs.append(("body", _spoken_by_customer(_text(incident.get("body")))))
+        pairs.append(("title", _text(incident.get("title"))))
+        payload = _dict(incident.get("payload"))
+        pairs += [(f"payload.{name}", _text(payload.get(name))) for name in ("text", "message", "question", "query", "utterance")]
+    return [(where, text[:_LONGEST]) for where, text in pairs if text]
+
+
+def _spoken_by_customer(text: str) -> str:
+    """In a transcript ("customer: … agent: …") only the customer's lines are the customer's; any other text is so as a whole."""
+    speakers = list(_SPEAKER.finditer(text))
+    if not {found[1].lower() for found in speakers} & _CUSTOMERS:
+        return text
+    parts = [text[: speakers[0].start()]]
+    for index, found in enumerate(speakers):
+        if found[1].lower() in _CUSTOMERS:
+            end = speakers[index + 1].start() if index + 1 < len(speakers) else len(text)
+            parts.append(text[found.end() : end])
+    return "\n".join(parts)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Content of a message is a text, or a list of parts with texts."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield _text(part.get("text")) if isinstance(part, Mapping) else _text(part)
+
+
+def _dict(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, str) else ""
