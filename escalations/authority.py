@@ -1,5 +1,8 @@
 """Who may read and who may decide what. One place for the pages, the API and whatever comes later (law 8)."""
 
+import unicodedata
+from email.utils import parseaddr
+
 from django.db.models import Q
 
 from escalations import clock
@@ -68,22 +71,25 @@ def is_own_request(person: Person, proposal: Proposal) -> bool:
 
 
 def names(person: Person, text: str) -> bool:
-    """Return whether `text` (an `on_behalf_of`) names this person: sign-in name, e-mail address or full name, any case."""
-    said = _bare(text)
-    return bool(said) and said in {
-        one.casefold() for one in (person.username, person.email, person.get_full_name()) if one
-    }
+    """Return whether `text` (an `on_behalf_of`) names this person: sign-in name, e-mail address or full name, any case.
+
+    "Ana Silva <ana@acme.example>" names her three ways; how a source spells it must not open a way round law 8.
+    """
+    own = {_plain(one) for one in (person.username, person.email, person.get_full_name()) if one}
+    return bool(own & _spellings(text))
 
 
 def person_named(text: str) -> Person | None:
-    """Return the person an `on_behalf_of` names, active or not; None when it names nobody of ours. One query."""
-    said = _bare(text)
+    """Return the person an `on_behalf_of` names, active or not; None when it names nobody of ours. One query, none when empty."""
+    said = _spellings(text)
     if not said:
         return None
-    first, _, last = said.partition(" ")
-    named = Q(username__iexact=said) | Q(email__iexact=said)
-    if last:
-        named |= Q(first_name__iexact=first, last_name__iexact=last.strip())
+    named = Q()
+    for one in said:
+        first, _, last = one.partition(" ")
+        named |= Q(username__iexact=one) | Q(email__iexact=one)
+        if last:
+            named |= Q(first_name__iexact=first, last_name__iexact=last)
     return Person.objects.filter(named).first()
 
 
@@ -93,13 +99,11 @@ def claims_to_be_ours(incident: Incident) -> bool:
     A claim is a `person:` prefix, or an e-mail address at a domain our people have theirs at.
     """
     text = incident.on_behalf_of
-    said = _bare(text)
-    if not said:
-        return False
-    domain = said.rpartition("@")[2] if "@" in said else ""
-    claims = text.strip().casefold().startswith("person:") or (
-        bool(domain) and Person.objects.filter(is_active=True, email__iendswith=f"@{domain}").exists()
-    )
+    domains = {one.rpartition("@")[2] for one in _spellings(text) if "@" in one}
+    ours = Q()
+    for domain in domains:
+        ours |= Q(email__iendswith=f"@{domain}")
+    claims = _plain(text).startswith("person:") or (bool(domains) and Person.objects.filter(ours, is_active=True).exists())
     return claims and person_named(text) is None
 
 
@@ -118,6 +122,11 @@ def holds(person: Person, proposal: Proposal) -> bool:
     )
 
 
-def _bare(text: str) -> str:
-    said = text.strip().casefold()
-    return said.removeprefix("person:").strip()
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _spellings(text: str) -> set[str]:
+    """Return every name and address an `on_behalf_of` may be read as."""
+    said = _plain(text).removeprefix("person:").strip()
+    return {one for one in (said, *(_plain(part) for part in parseaddr(said))) if one}

@@ -125,7 +125,7 @@ def test_the_owner_of_the_source_never_decides_what_it_asks(finance, manager):
         sign(refund, finance)
 
 
-@pytest.mark.parametrize("said", ["{username}", "{email}", "PERSON:{username}", "{first_name} {last_name}"])
+@pytest.mark.parametrize("said", ["{username}", "{email}", "PERSON:{username}", "{first_name}  {last_name}", "{first_name} <{email}>", "Bo <{username}>"])
 def test_whoever_it_is_asked_on_behalf_of_never_decides_it(finance, said):
     text = said.format(**vars(finance))
     refund = ProposalFactory(role=role("finance"), incident=IncidentFactory(on_behalf_of=text))

@@ -1,0 +1,163 @@
+"""kill -9 in the middle: nothing half done, and the same request again brings the one result (laws 1, 2, 3 and 10).
+
+Each act runs in a forked process that kills itself at a named point, as the kernel or an operator would; what is left in the
+database is looked at from outside, and the caller's retry is played.
+"""
+
+import os
+import signal
+from datetime import timedelta
+from unittest import mock
+
+import pytest
+from django.db import connection
+from django.db.backends.postgresql.base import DatabaseWrapper
+
+from escalations import clock, ingest, lifecycle, queue, route
+from escalations.models import AuditEntry, Classification, Decision, Delivery, Incident, Proposal, Signature, StepRun, WakeUp, Work
+from tests.factories import STANDARD, PersonFactory, ProposalFactory, SourceFactory, role
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+
+REFUND = {"kind": "action", "title": "Refund", "proposal": {"action": "refund", "args": {"order": 1182, "amount": 250}}}
+
+
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_after(original):
+    def wrapped(*args, **kwargs):
+        original(*args, **kwargs)
+        die()
+
+    return wrapped
+
+
+def killed_at(point, act):
+    """Run `act` in a process of its own that is killed at `point`; return whether it was (and did not get through)."""
+    connection.close()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if point == "after_commit":
+                with mock.patch.object(DatabaseWrapper, "_commit", die_after(DatabaseWrapper._commit)):
+                    act()
+            elif point == "at_commit":
+                with mock.patch.object(DatabaseWrapper, "_commit", die):
+                    act()
+            else:
+                with mock.patch(point, die):
+                    act()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.parametrize(
+    ("point", "stored"),
+    [
+        ("escalations.models.Work.save", False),
+        ("escalations.audit.record_many", False),
+        ("escalations.queue.wake", False),
+        ("at_commit", False),
+        ("after_commit", True),
+    ],
+)
+def test_posting(point, stored):
+    source = SourceFactory()
+
+    def post():
+        return ingest.receive(source=source, key_env="live", data=REFUND, key="k", body_digest="a" * 64)
+
+    assert killed_at(point, post)
+    counts = {model.objects.count() for model in (Incident, Proposal, Work)}
+    assert counts == {int(stored)}
+    assert AuditEntry.objects.filter(action="incident.received").count() == int(stored)
+
+    incident, replayed = post()
+    assert replayed is stored
+    assert Incident.objects.get() == incident
+    assert Work.objects.count() == Proposal.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("point", "stored"),
+    [
+        ("escalations.lifecycle.moves.move", False),
+        ("escalations.lifecycle.moves.Decision.objects.create", False),
+        ("escalations.outbox.open_outcome", False),
+        ("escalations.outbox.open_incident_settled", False),
+        ("escalations.audit.record_many", False),
+        ("escalations.queue.announce", False),
+        ("escalations.lifecycle.decide.Signature.objects.create", False),
+        ("at_commit", False),
+        ("after_commit", True),
+    ],
+)
+def test_deciding(point, stored):
+    person = PersonFactory(roles=["finance"])
+    proposal = ProposalFactory(role=role("finance"))
+
+    def decide():
+        return lifecycle.decide(
+            proposal.pk, person=person, type="approve", digest=proposal.args_digest, version=1, request_key="t:1",
+            request_digest="a" * 64,
+        )
+
+    assert killed_at(point, decide)
+    everything = [
+        Decision.objects.count(), Signature.objects.count(), Delivery.objects.filter(type="proposal.settled").count(),
+        AuditEntry.objects.filter(action="proposal.decided").count(), Proposal.objects.filter(state="approved").count(),
+        Incident.objects.filter(status="settled").count(),
+    ]
+    assert set(everything) == {int(stored)}
+
+    outcome = decide()
+    assert outcome.replayed is stored
+    assert Decision.objects.get() == outcome.decision
+    assert Delivery.objects.filter(type="proposal.settled").count() == Signature.objects.count() == 1
+
+
+@pytest.mark.parametrize("point", ["escalations.audit.record_many", "escalations.outbox.open_notices", "at_commit", "after_commit"])
+def test_the_clock(point):
+    policy = {**STANDARD, "steps": [{"role": role("manager").pk, "name": "manager", "after": 3600}] * 2}
+    proposals = [ProposalFactory(policy=policy) for _ in range(10)]
+    late = max(one.due_at for one in proposals) + timedelta(minutes=1)
+
+    def sweep():
+        with clock.frozen_at(late):
+            return lifecycle.run_out()
+
+    assert killed_at(point, sweep)
+    sweep()
+    assert StepRun.objects.count() == 10
+    assert set(Proposal.objects.values_list("step", flat=True)) == {1}
+    assert AuditEntry.objects.filter(action="proposal.stepped").count() == 10
+
+
+@pytest.mark.parametrize("point", ["escalations.lifecycle.place", "escalations.audit.record", "at_commit", "after_commit"])
+def test_routing(point):
+    incident, _ = ingest.receive(source=SourceFactory(), key_env="live", data=REFUND, key="k", body_digest="a" * 64)
+    work = Work.objects.get()
+    Classification.objects.create(incident=incident, work=work, engine="rules", severity="info", category="refund", confidence=0.9)
+    Work.objects.update(stage="route")
+
+    assert killed_at(point, route.run_batch)
+    # The lease is still there; when it lapses, another worker takes it up where the first was killed.
+    with clock.frozen_at(clock.now() + queue.LEASE + timedelta(seconds=1)):
+        while route.run_batch():
+            pass
+    assert Work.objects.get().stage == "done"
+    assert Proposal.objects.get().routed_at
+    assert AuditEntry.objects.filter(action="proposal.routed").count() == 1
+
+
+def test_a_wake_up_that_died_with_its_task_does_not_silence_the_kind():
+    queue.wake("classify")
+    connection.close()
+
+    with clock.frozen_at(clock.now() + queue.STALE + timedelta(seconds=1)):
+        assert queue.wake("classify")
+    assert WakeUp.objects.get(kind="classify").queued_at
