@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
+from django.db import connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import OperationalError, ProgrammingError
 
@@ -41,8 +41,9 @@ class Command(BaseCommand):
         defaults.install()
         made: dict[str, Any] = {}
         if options["demo"] and not Source.objects.exists() and not Person.objects.exists():
-            made = demo.install()
-            self.keep(made)
+            with transaction.atomic():  # stopped half-way, the next start begins anew: passwords are told only once
+                made = dict(demo.install())
+                self.keep(made)
         if options["json"]:
             self.stdout.write(json.dumps({"migrated": migrated, **made}, default=str))
         elif made:
