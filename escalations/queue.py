@@ -90,7 +90,7 @@ def woken(kind: str) -> None:
     WakeUp.objects.filter(kind=kind).update(queued_at=None)
 
 
-def claim(stage: Stage, limit: int) -> list[Work]:
+def claim(stage: str, limit: int) -> list[Work]:
     """Lease up to `limit` due rows of a stage to the caller for LEASE, oldest first. Two queries; call it outside a transaction.
 
     Each comes with incident, source and proposal, a token nobody else holds, and `attempts` counting this claim.
@@ -106,12 +106,12 @@ def claim(stage: Stage, limit: int) -> list[Work]:
     return [work for work in claimed if work.token == tokens[work.pk]]
 
 
-def finish(work: Work, stage: Stage, *, error: str = "") -> bool:
+def finish(work: Work, stage: str, *, error: str = "") -> bool:
     """Move a claimed row on, inside the transaction of its effect. False: the lease was lost, roll back and write nothing."""
     return bool(finish_many([work], stage, error=error))
 
 
-def finish_many(works: Iterable[Work], stage: Stage, *, error: str = "") -> list[Work]:
+def finish_many(works: Iterable[Work], stage: str, *, error: str = "") -> list[Work]:
     """Move claimed rows of one stage on with one query, inside the transaction of their effects; returns those still the caller's.
 
     The effects of the others must not be written: somebody else holds them now.

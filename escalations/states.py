@@ -1,6 +1,17 @@
 """The life of everything that has one, as tables. Nothing else in the code knows which move is legal."""
 
-from django.db.models import TextChoices
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what a type checker should know of Django's class without a plugin
+    from enum import StrEnum
+    from typing import ClassVar
+
+    class TextChoices(StrEnum):
+        choices: ClassVar[list[tuple[str, str]]]
+        values: ClassVar[list[str]]
+        label: str
+else:
+    from django.db.models import TextChoices
 
 
 class State(TextChoices):

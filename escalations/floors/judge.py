@@ -10,7 +10,7 @@ from typing import Any
 
 from escalations.authority import claims_to_be_ours
 from escalations.models import Classification, EscalationPolicy, Incident, Proposal, Role, RoutingRule
-from escalations.states import TRIGGERS, Floor, Kind, Risk, Severity, strictest, worst
+from escalations.states import TRIGGERS, Floor, Kind, Severity, strictest, worst
 
 from . import cel, findings
 from .facts import facts_of, texts_of
@@ -34,17 +34,17 @@ PATTERNS = {
 class Judgement:
     """What became of an incident or a revision. `triggers` and `rules` are as `Proposal` stores them."""
 
-    floor: Floor
+    floor: str
     settles: RoutingRule | None  # the rule by which it is settled without a person, or is blocked
     role: Role
     role_why: str  # rule, trigger, category or nobody
     policy: EscalationPolicy
-    severity: Severity
+    severity: str
     category: str
     confidence: float | None
     triggers: list[dict[str, Any]]
     rules: list[dict[str, Any]]
-    risk: Risk
+    risk: str
     escalate: str
     pattern: str
 

@@ -26,7 +26,6 @@ from . import moves
 from .placing import place
 from .sources import MAX_REVISIONS, new_proposal, words_of
 
-
 # What an edit cannot newly fire: the engines are not asked again about it.
 OF_THE_ENGINES = frozenset({"low_confidence", "classifier_failed"})
 
@@ -188,12 +187,13 @@ def _edit(
 def _edited(proposal: Proposal, person: Person, args: dict[str, Any] | None, draft: dict[str, Any] | None) -> Proposal:
     """Return the unsaved next revision that the edit makes, checked as an agent's own would be."""
     if proposal.draft is not None:
-        pointer, changed, given = "/draft", {**proposal.draft, **(draft or {})}, draft
-        if set(changed) - {"to", "subject", "body", "format"}:
+        pointer, given = "/draft", draft
+        changed: dict[str, Any] | None = {**proposal.draft, **(draft or {})}
+        if set(changed or {}) - {"to", "subject", "body", "format"}:
             raise Invalid([{"pointer": "/draft", "code": "unknown_field", "detail": "A draft has to, subject, body and format."}])
         new_args, new_draft = proposal.args, changed
     else:
-        pointer, changed, given = "/args", args, args
+        pointer, given, changed = "/args", args, args
         new_args, new_draft = args, None
     if given is None:
         raise Invalid([{"pointer": pointer, "code": "required", "detail": "Send what it should become."}])

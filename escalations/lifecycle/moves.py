@@ -49,7 +49,7 @@ class Verdictum:
 
 
 def move(
-    proposal: Proposal, to: State, *, seen: Q | None = None, now: datetime | None = None, before_expiry: bool = False
+    proposal: Proposal, to: str, *, seen: Q | None = None, now: datetime | None = None, before_expiry: bool = False
 ) -> None:
     """Move a pending proposal, or raise who was first. One conditional UPDATE: whoever races, exactly one wins (law 3).
 
@@ -91,7 +91,7 @@ def refusal(proposal_id: Any) -> Conflict:
 
 
 def settle(
-    proposal: Proposal, to: State, verdict: Verdictum, *, seen: Q | None = None, before_expiry: bool = False, **facts: Any
+    proposal: Proposal, to: str, verdict: Verdictum, *, seen: Q | None = None, before_expiry: bool = False, **facts: Any
 ) -> Decision:
     """Move, decide, record, open the outcome and wake who waits, in the caller's transaction. Return the decision.
 
@@ -148,7 +148,7 @@ def settle(
     return decision
 
 
-def leave(proposal: Proposal, to: State, *, actor: audit.Actor, **facts: Any) -> None:
+def leave(proposal: Proposal, to: str, *, actor: audit.Actor, **facts: Any) -> None:
     """Withdraw or supersede: settled with neither a decision nor a delivery."""
     if to not in UNDECIDED:
         raise ValueError(f"{to} needs a decision")

@@ -11,7 +11,18 @@ from django.contrib.sessions.models import Session
 from escalations import audit, clock, outbox, policies, vault
 from escalations.errors import ChangedSinceSeen, Conflict, IllegalMove, Invalid, NotAllowed, OwnRequest
 from escalations.models import (
-    ApiKey, AuditEntry, Category, EscalationPolicy, Notice, Person, PersonToken, Role, RoutingRule, SigningSecret, Source, Trigger,
+    ApiKey,
+    AuditEntry,
+    Category,
+    EscalationPolicy,
+    Notice,
+    Person,
+    PersonToken,
+    Role,
+    RoutingRule,
+    SigningSecret,
+    Source,
+    Trigger,
 )
 
 pytestmark = pytest.mark.django_db
