@@ -7,23 +7,18 @@ doing the same UPDATE and INSERTs for the same rows, in batches of the same size
 """
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
-import psycopg
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-NAME = "countersign_bench_timers"
+
+from bench import place  # noqa: E402 - found from the folder above
 
 PLAIN = """
 WITH due AS MATERIALIZED (
@@ -49,64 +44,30 @@ SELECT count(*) FROM due
 """
 
 
-def main() -> None:
+def parsed() -> argparse.Namespace:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--steps", type=int, nargs="+", default=[10_000, 50_000])
     arguments.add_argument("--clocks", type=int, default=10_000)
     arguments.add_argument("--window", type=int, default=30, help="seconds over which the open clocks run out")
-    options = arguments.parse_args()
-    if os.environ.get("BENCH_INSIDE"):
-        _run(options)
-        return
-    # The settings read the environment once a process, so what is measured runs in one of its own.
-    with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
-        os.chmod(folder, 0o711)  # the embedded database may run as another user
-        environment = {
-            **os.environ, "BENCH_INSIDE": "1", "COUNTERSIGN_DATA": folder, "DJANGO_SETTINGS_MODULE": "hitl_site.settings",
-            "LOG_LEVEL": "ERROR", "DEBUG": os.environ.get("DEBUG", "1"),
-        }
-        with _database(Path(folder)) as url:
-            environment |= {"DATABASE_URL": url, "DATABASE_OWNER_URL": url}
-            raise SystemExit(subprocess.run([sys.executable, *sys.argv], env=environment, check=False).returncode)
+    return arguments.parse_args()
 
 
-@contextmanager
-def _database(folder: Path) -> Iterator[str]:
-    """Make an empty database beside DATABASE_URL's, or an embedded one; it goes at the end."""
-    server, url = None, os.environ.get("DATABASE_URL", "")
-    if not url:
-        from hitl_site.embedded import Embedded  # noqa: PLC0415 - reads the environment when imported
+def measure() -> None:
+    from bench.timers_world import World  # noqa: PLC0415 - needs Django, which `place` sets up
 
-        server = Embedded(folder)
-        server.start()
-        url = server.url("postgres")
-    base, _, query = url.partition("?")
-    with psycopg.connect(url, autocommit=True) as outside:
-        outside.execute(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
-        outside.execute(f"CREATE DATABASE {NAME}")
-        try:
-            yield f"{base.rsplit('/', 1)[0]}/{NAME}" + (f"?{query}" if query else "")
-        finally:
-            outside.execute(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
-    if server:
-        server.stop()
-
-
-def _run(options: argparse.Namespace) -> None:
-    import django  # noqa: PLC0415 - needs the environment made above
-
-    django.setup()
-    from bench.timers_world import World  # noqa: PLC0415 - needs Django
-
-    world = World()
+    options, world = parsed(), World()
     print(f"{'overdue steps':>14} {'Countersign/s':>14} {'plain SQL/s':>12} {'share':>6}")
     for count in options.steps:
         ours = world.fired_per_second(count)
         plain = world.plain_per_second(count, PLAIN)
         print(f"{count:>14,} {ours:>14,.0f} {plain:>12,.0f} {ours / plain:>6.0%}", flush=True)
-    world.overdue(options.clocks, spread=timedelta(seconds=options.window), begin=timedelta(seconds=5))
+    world.overdue(options.clocks, begin=timedelta(hours=1))
     processes = [subprocess.Popen([sys.executable, "manage.py", "timers"], cwd=ROOT) for _ in range(2)]
-    began, pause = time.monotonic(), Event()
+    pause, began = Event(), time.monotonic()
+    while world.beating() < len(processes) and time.monotonic() - began < 60:
+        pause.wait(0.5)
+    world.wind(spread=timedelta(seconds=options.window), begin=timedelta(seconds=3))
+    began = time.monotonic()
     while world.fired() < options.clocks and time.monotonic() - began < options.window + 60:
         pause.wait(1)
     for process in processes:
@@ -119,4 +80,5 @@ def _run(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parsed()
+    place.run("timers", measure)

@@ -6,10 +6,10 @@ from datetime import timedelta
 from threading import Event
 
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
-from escalations import canonical, clock, defaults
-from escalations.models import AuditEntry, Incident, Person, Proposal, Role, Source, StepRun
+from escalations import canonical, clock
+from escalations.models import AuditEntry, Heartbeat, Incident, Person, Proposal, Role, Source, StepRun
 from escalations.states import Kind, Status
 from escalations.timers.lateness import Steps
 
@@ -21,16 +21,15 @@ class World:
     """A database with defaults, one source, one manager to be told."""
 
     def __init__(self) -> None:
-        call_command("migrate", verbosity=0)
-        defaults.install()
+        call_command("setup", verbosity=0)
         self.source = Source.objects.create(name="bench")
         self.manager = Role.objects.get(name="manager")
         self.person = Person.objects.create(username="manager", email="manager@countersign.example")
         self.person.groups.add(self.manager)
 
-    def overdue(self, count: int, *, spread: timedelta = timedelta(0), begin: timedelta = timedelta(hours=-1)) -> None:
-        """Empty the tables and open `count` proposals whose next step is due from `begin` on, spread over `spread`."""
-        with connection.cursor() as cursor:
+    def overdue(self, count: int, *, begin: timedelta = timedelta(hours=-1)) -> None:
+        """Empty the tables and open `count` proposals whose next step is due at `begin` from now."""
+        with connections["owner"].cursor() as cursor:
             cursor.execute("SET session_replication_role = replica")  # the record refuses to be emptied
             cursor.execute(f"TRUNCATE {TABLES} CASCADE; SET session_replication_role = origin")
         content = canonical.content_text("refund", {"order": 1182, "amount": 250}, None)
@@ -55,11 +54,11 @@ class World:
                         args={"order": 1182, "amount": 250}, content=content, args_digest=canonical.digest_of(content),
                         allowed_decisions=["approve", "reject"],
                         policy=policy, role=self.manager, asked=[self.manager.pk], routed_at=now, title="Refund",
-                        due_at=now + spread * n / count, expires_at=now + timedelta(hours=24),
+                        due_at=now, expires_at=now + timedelta(hours=24),
                     )
-                    for n, incident in zip(numbers, incidents, strict=True)
+                    for incident in incidents
                 ])
-        with connection.cursor() as cursor:
+        with connections["owner"].cursor() as cursor:
             cursor.execute("VACUUM ANALYZE escalations_proposal")
 
     def fired_per_second(self, count: int) -> float:
@@ -92,6 +91,16 @@ class World:
             if not done:
                 return
             yield done
+
+    def wind(self, *, spread: timedelta, begin: timedelta) -> None:
+        """Let what is open come due from `begin` on, evenly over `spread`."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE escalations_proposal SET due_at = clock_timestamp() + %s + %s * random()", [begin, spread],
+            )
+
+    def beating(self) -> int:
+        return Heartbeat.objects.filter(name__startswith="timers:").count()
 
     def fired(self) -> int:
         return StepRun.objects.count()
