@@ -11,11 +11,11 @@ from typing import Any
 
 from .contradictions import contradictions
 from .finding import Finding
-from .injection import WEAK_NEEDED, disguised, in_raw, in_words, weak_families
+from .injection import WEAK_NEEDED, disguised, hidden, in_words, marks, suspects, weak_families
 from .phrases import phrases
 from .sensitive import contacts, find
 from .sensitivewords import SENSITIVE
-from .text import folded, words_of
+from .text import folded, hidden_message, words_of
 
 __all__ = ["DEFAULT_SETTINGS", "Finding", "contradictions", "in_texts"]
 
@@ -43,7 +43,7 @@ def in_texts(pairs: Iterable[tuple[str, str]], settings: Mapping[str, Any] | Non
         plain = folded(text)
         raw.add(where, plain)
         words.add(where, words_of(plain))
-    return [*_sensitive(raw, words, settings)[:_MOST], *_injections(seen, words)[:_MOST]]
+    return [*_sensitive(raw, words, settings)[:_MOST], *_injections(seen, raw, words)[:_MOST]]
 
 
 class _Joined:
@@ -51,7 +51,7 @@ class _Joined:
 
     def __init__(self, between: str) -> None:
         self._between = between
-        self._parts: list[str] = []
+        self.parts: list[str] = []  # as they were added
         self._starts: list[int] = []
         self._wheres: list[str] = []
         self._length = 0
@@ -60,13 +60,13 @@ class _Joined:
     def add(self, where: str, text: str) -> None:
         self._starts.append(self._length)
         self._wheres.append(where)
-        self._parts.append(text)
+        self.parts.append(text)
         self._length += len(text) + len(self._between)
 
     @property
     def text(self) -> str:
         if self._text is None:
-            self._text = self._between.join(self._parts)
+            self._text = self._between.join(self.parts)
         return self._text
 
     def where(self, place: int) -> str:
@@ -92,7 +92,7 @@ def _sensitive(raw: _Joined, words: _Joined, settings: Mapping[str, Any] | None)
     return list(found.values())
 
 
-def _injections(texts: Mapping[str, str], words: _Joined) -> list[Finding]:
+def _injections(texts: Mapping[str, str], raw: _Joined, words: _Joined) -> list[Finding]:
     found: dict[str, Finding] = {}
     for what, said, place in in_words(words.text):
         found.setdefault(what, Finding("injection_suspected", f"It {what}: “{_short(said)}”.", words.where(place)))
@@ -100,11 +100,15 @@ def _injections(texts: Mapping[str, str], words: _Joined) -> list[Finding]:
     if len(families) >= WEAK_NEEDED:
         why = f"It reads like orders to a machine ({', '.join(families[:4])})."
         found.setdefault("weak", Finding("injection_suspected", why, "everywhere"))
-    for text, where in texts.items():
-        for what in in_raw(text):
+    maybe = suspects(raw.text)
+    for (text, where), plain in zip(texts.items(), raw.parts, strict=True):
+        for what in (*hidden(text), *marks(plain, maybe)):
             found.setdefault(what, Finding("injection_suspected", f"There is {what}.", where))
-        for how, hidden in disguised(text):
-            for what, said, _ in in_words(hidden):
+        readings = [*disguised(plain, maybe)]
+        if said := hidden_message(text):
+            readings.append(("invisible characters", words_of(said)))
+        for how, read in readings:
+            for what, said, _ in in_words(read):
                 why = f"Hidden as {how}, it {what}: “{_short(said)}”."
                 found.setdefault(what, Finding("injection_suspected", why, where))
     return list(found.values())

@@ -26,7 +26,7 @@ _quiet = re2.Options()
 _quiet.log_errors = False
 _quiet.case_sensitive = False
 # Marks that only a prompt carries.
-_MARKERS = re2.compile(
+_MARKER = (
     r"<\|?/?(?:im_start|im_end|im_sep|system|user|assistant|endoftext|start_header_id|end_header_id|eot_id|begin_of_text)\|?>"
     r"|\[/?INST\]|<</?SYS>>|</?(?:system_prompt|system-prompt|instructions?|information|untrusted|admin|developer|override)>"
     r"|^\s*#{2,4}\s*(?:system|instruction|new instruction|response)s?\b\s*:?\s*$"
@@ -34,25 +34,51 @@ _MARKERS = re2.compile(
     r"|(?:^|\n)\s*(?:system|developer)\s*(?:prompt|message|note)?\s*:\s*"
     r"(?:you|ignore|new|the user|from now|act|approve|mark|override|disregard)"
     r"|[\"'}\]]\s*,?\s*[{]?\s*[\"']role[\"']\s*:\s*[\"'](?:system|developer)[\"']"
-    r"|\{\{\s*(?:system|instructions?|prompt)\s*\}\}",
-    _quiet,
+    r"|\{\{\s*(?:system|instructions?|prompt)\s*\}\}"
 )
 # The classifier's own answer, written into the question.
-_ANSWER = re2.compile(
+_ANSWERED = (
     r"[\"']?(severity|confidence|triggers|escalate|needs_human|requires_review|human_review|floor|decision|approved|risk|verdict)[\"']\s*:\s*"
-    r"(?:[\"'](?:info|none|low|safe|auto|approve|approved|benign)[\"']|\[\s*\]|0(?:\.0+)?\b|1(?:\.0+)?\b|0\.9\d*|false|true|null)",
-    _quiet,
+    r"(?:[\"'](?:info|none|low|safe|auto|approve|approved|benign)[\"']|\[\s*\]|0(?:\.0+)?\b|1(?:\.0+)?\b|0\.9\d*|false|true|null)"
 )
-_UNSEEN = re2.compile(
+_STYLED = (
     r"<[a-z][^>]{0,300}style\s*=[^>]{0,200}(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|opacity\s*:\s*0(?:[;\"'\s]|\.0)"
-    r"|color\s*:\s*(?:white|#fff(?:fff)?|transparent)\b)",
-    _quiet,
+    r"|color\s*:\s*(?:white|#fff(?:fff)?|transparent)\b)"
 )
-_COMMENT = re2.compile(
+_COMMENTED = (
     r"<!--[^>]{0,600}\b(?:ignore|approve|approved|instruction|instructions|reviewer|classifier|assistant|ai|llm|prompt|classify|severity|confidence|system"
-    r"|do not escalate)\b",
-    _quiet,
+    r"|do not escalate)\b"
 )
+# What each disguise cannot be without, for one pass over everything: most texts have none of it.
+_SUSPECTS = (
+    ("marker", _MARKER),
+    ("answer", _ANSWERED),
+    ("unseen", _STYLED),
+    ("comment", _COMMENTED),
+    ("percent", r"%[0-9a-f]{2}"),
+    ("reference", r"&(?:#|[a-z]{2,8};)"),
+    ("markup", r"[a-z](?:<[!/a-z]|\*\*?[a-z]|~~|`[a-z]|\^[a-z])|[a-z]\*"),
+    ("digits", r"[a-z][013457@$][a-z]"),
+    ("spelled", r"\b[a-z](?:[ ._*-]{1,2}[a-z]){8}\b"),
+    ("blob", r"[a-z0-9+/_-]{20}"),
+    ("hexadecimal", r"(?:[0-9a-f]{2}[ :]?){16}|(?:\\x[0-9a-f]{2}){8}"),
+)
+
+
+def _set() -> "re2.Set":
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    options.max_mem = 64 << 20
+    built = re2.Set.SearchSet(options)
+    for _, pattern in _SUSPECTS:
+        built.Add(pattern)
+    built.Compile()
+    return built
+
+
+_MAYBE = _set()
+_MARKERS, _ANSWER, _UNSEEN, _COMMENT = (re2.compile(one, _quiet) for one in (_MARKER, _ANSWERED, _STYLED, _COMMENTED))
 _MARKUP = re.compile(r"<[^<>]{0,300}>|<!--|-->|[*~`\\^]+")
 _BLOB = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}[ :]?){16,}|(?:\\x[0-9a-fA-F]{2}){8,}")
@@ -88,50 +114,60 @@ def weak_families(words: str) -> list[str]:
     return _tables()[1].labels(words)
 
 
-def in_raw(text: str) -> Iterator[str]:
-    """Yield what betrays itself in the characters: hidden ones, prompt marks, answers written for the classifier."""
-    if not text.isascii():
-        if _OVERRIDE.search(text):
-            yield "characters that reorder what is read"
-        if _TAGS.search(text) and len(hidden_message(text)) > 6:
-            yield "text written in invisible characters"
-        elif _INSIDE.search(text) or _MANY.search(text):
-            yield "invisible characters inside words"
-        if _MIXED.search(text):
-            yield "look-alike letters of another alphabet inside words"
-    if match := _MARKERS.search(text):
+def suspects(text: str) -> frozenset[str]:
+    """Return which disguises and marks a folded text may hold at all, in one pass; for most texts none."""
+    return frozenset(_SUSPECTS[index][0] for index in _MAYBE.Match(text) or ())
+
+
+def hidden(text: str) -> Iterator[str]:
+    """Yield what an eye cannot see in a text as it came, and honest text does not carry."""
+    if text.isascii():
+        return
+    if _OVERRIDE.search(text):
+        yield "a character that reorders what is read"
+    if _TAGS.search(text) and len(hidden_message(text)) > 6:
+        yield "text written in invisible characters"
+    elif _INSIDE.search(text) or _MANY.search(text):
+        yield "an invisible character inside a word"
+    if _MIXED.search(text):
+        yield "a look-alike letter of another alphabet inside a word"
+
+
+def marks(text: str, maybe: frozenset[str]) -> Iterator[str]:
+    """Yield what only a prompt carries, and answers written for the classifier, in a folded text."""
+    if "marker" in maybe and (match := _MARKERS.search(text)):
         yield f"a mark that only a prompt carries: {match.group(0).strip()[:40]}"
-    if "<" in text:
-        if _UNSEEN.search(text):
-            yield "markup that hides text from the eye"
-        if _COMMENT.search(text):
-            yield "a comment in markup that speaks to a reader"
-    if ":" in text and len({match.group(1).lower() for match in _ANSWER.finditer(text)}) > 1:
+    if "unseen" in maybe and _UNSEEN.search(text):
+        yield "markup that hides text from the eye"
+    if "comment" in maybe and _COMMENT.search(text):
+        yield "a comment in markup that speaks to a reader"
+    if "answer" in maybe and len({match.group(1).lower() for match in _ANSWER.finditer(text)}) > 1:
         yield "an answer in the form the classifier gives"
 
 
-def disguised(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (how it was hidden, the words that hid) of every other reading of a text; usually none."""
-    if not text.isascii() and (hidden := hidden_message(text)):
-        yield "invisible characters", words_of(hidden)
+def disguised(text: str, maybe: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield (how it was hidden, the words that hid) of every other reading of a folded text; usually none."""
     if "\\" in text:
         yield "escapes", words_of(folded(_ESCAPE.sub(_unescaped, text)))
-    if "%" in text and (plain := unquote(text)) != text:
+    if "percent" in maybe and (plain := unquote(text)) != text:
         yield "URL escapes", words_of(folded(plain))
-    if "&" in text and (plain := html.unescape(text)) != text:
+    if "reference" in maybe and (plain := html.unescape(text)) != text:
         yield "character references", words_of(folded(plain))
-    if "<" in text or "*" in text or "`" in text or "~" in text:
+    if "markup" in maybe and _MARKUP.search(text):
         yield "markup", words_of(folded(_MARKUP.sub("", text)))
-    if _LEET.search(text.lower()):
-        yield "digits for letters", words_of(folded(text.lower()).translate(_LETTERS))
-    for spelled in _SPELLED.findall(text)[:20]:
-        yield "letters one by one", f" {re.sub(r'[^a-z]', '', spelled.lower())} "
-    for blob in _BLOB.findall(text)[:_MOST_BLOBS]:
-        if plain := _decoded(blob):
-            yield "base64", words_of(folded(plain))
-    for run in _HEX.findall(text)[:_MOST_BLOBS]:
-        if plain := _readable(_bytes(re.sub(r"\\x|[ :]", "", run))):
-            yield "hexadecimal", words_of(folded(plain))
+    if "digits" in maybe and _LEET.search(lower := text.lower()):
+        yield "digits for letters", words_of(lower.translate(_LETTERS))
+    if "spelled" in maybe:
+        for spelled in _SPELLED.findall(text)[:20]:
+            yield "letters one by one", f" {re.sub(r'[^a-z]', '', spelled.lower())} "
+    if "blob" in maybe:
+        for blob in _BLOB.findall(text)[:_MOST_BLOBS]:
+            if plain := _decoded(blob):
+                yield "base64", words_of(folded(plain))
+    if "hexadecimal" in maybe:
+        for run in _HEX.findall(text)[:_MOST_BLOBS]:
+            if plain := _readable(_bytes(re.sub(r"\\x|[ :]", "", run))):
+                yield "hexadecimal", words_of(folded(plain))
 
 
 def _unescaped(found: re.Match[str]) -> str:

@@ -43,6 +43,7 @@ _NOTHING = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef\ud800-\udfff]"
 )
+_SMUGGLED = re.compile("[\U000e0020-\U000e007e\U000e0100-\U000e01ef]+")
 _MAX_NAMED = 12  # tokens spelled out in one run; a longer run is counted
 
 
@@ -74,16 +75,11 @@ def has_hidden(text: str) -> bool:
 
 def hidden_message(text: str) -> str:
     """Return what is written in tag characters or variation selectors (text smuggled past the eye), else ""."""
-    if text.isascii():
-        return ""
-    said = []
-    for character in text:
-        point = ord(character)
-        if 0xE0020 <= point <= 0xE007E:
-            said.append(chr(point - 0xE0000))
-        elif 0xE0100 <= point <= 0xE01EF:
-            said.append(chr(min(point - 0xE0100 + 16, 126)))
-    return "".join(said)
+    return "".join(
+        chr(point - 0xE0000 if point <= 0xE007E else min(point - 0xE0100 + 16, 126))
+        for run in _SMUGGLED.findall(text)
+        for point in map(ord, run)
+    )
 
 
 def folded(text: str) -> str:
@@ -102,11 +98,10 @@ _PUNCTUATION = str.maketrans({key: value for key, value in _OTHER.items() if not
 _BETWEEN = re.compile(r"[^\w.!?;:¿¡。！？…|]+|_+")
 _STOP = re.compile(r"[\s_]*[.!?;:¿¡。！？…|][\s.!?;:¿¡。！？…|_]*")
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")
-_ASCII_WORDS = str.maketrans(
-    {chr(code): (" " if not chr(code).isalnum() else chr(code).lower()) for code in range(128)}
-    | {"'": None, "`": None}
-    | dict.fromkeys(".!?;:|", " . ")
-)
+_ASCII_WORDS = bytes(
+    code if chr(code).isalnum() and code < 128 else ord(".") if chr(code) in ".!?;:|" else ord(" ") for code in range(256)
+).lower()
+_ASCII_STOP = re.compile(r" *\.[ .]*")
 _SPACES = re.compile(r" {2,}")
 _APOSTROPHES = re.compile("['`´ʼ]")
 _MARKS = re.compile(r"[\u0300-\u036f]+")
@@ -119,7 +114,8 @@ def words_of(text: str) -> str:
     if "\n" in text:
         text = _PARAGRAPH.sub(" . ", text)
     if text.isascii():
-        return _SPACES.sub(" ", f" {text.translate(_ASCII_WORDS)} ")
+        plain = text.encode("ascii").translate(_ASCII_WORDS, b"'`").decode("ascii")
+        return _SPACES.sub(" ", f" {_ASCII_STOP.sub(' . ', plain)} ")
     plain = _MARKS.sub("", unicodedata.normalize("NFD", text.casefold()))
     plain = unicodedata.normalize("NFC", plain).translate(_UNDECOMPOSED)
     plain = _APOSTROPHES.sub("", plain)
