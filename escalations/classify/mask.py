@@ -114,7 +114,7 @@ _PATTERNS: list[tuple[re.Pattern[str], str | Namer]] = [
         r"|\bkey-[a-f0-9]{16,}|\bsq0[a-z]{3}-[A-Za-z0-9_-]{16,}|\bhv[sb]\.[A-Za-z0-9_-]{16,}|\b\d{8,10}:AA[A-Za-z0-9_-]{30,}"
     ), "APIKEY"),
     (re.compile(
-        rf"(?:(?:{_STRONG_NAME})|(?:\b|_)(?:{_SECRET_NAME}))[\"']?\s*(?:=>|:=|[=:])\s*"
+        rf"(?=[paskewtcridbo_])(?:(?:{_STRONG_NAME})|(?:\b|_)(?:{_SECRET_NAME}))[\"']?\s*(?:=>|:=|[=:])\s*"
         r"(?:(?P<q>\\?[\"'`])(?P<v1>.{1,1000}?)(?<!\\)(?P=q)|(?P<v2>[^\s,;&\"'`)}\]]{1,1000}))", re.I | re.S,
     ), "SECRET"),
     (re.compile(rf"\b(?:{_SECRET_NAME})\s+(?:is|was)\s*:?\s+[\"'`]?(?P<v>[^\s\"'`]{{4,200}})", re.I), "SECRET"),
@@ -124,7 +124,7 @@ _PATTERNS: list[tuple[re.Pattern[str], str | Namer]] = [
         re.I,
     ), lambda text: "ID" if re.search(r"\d", text) else ""),
     (re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}(?:@|＠|%40)(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}"), "EMAIL"),
-    (re.compile(rf"\b(?:{_IBANS})(?![A-Z0-9])", re.I), _iban),
+    (re.compile(rf"\b(?=[A-Z]{{2}}\d\d)(?:{_IBANS})(?![A-Z0-9])", re.I), _iban),
     (re.compile(
         r"(?<![\w.])\[?(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?:%\w+)?\]?(?![\w:])", re.I,
     ), _address),
