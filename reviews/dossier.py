@@ -23,6 +23,7 @@ VERBS = {
     Verdict.REJECT: ("Reject", "r"),
     Verdict.RESPOND: ("Answer", "d"),
 }
+ACKNOWLEDGED = {Verdict.APPROVE: ("Acknowledge", "a"), Verdict.EDIT: ("Correct and acknowledge", "e")}
 FALLBACKS = {
     "reject": "it is rejected and nothing runs",
     "park": "it stays open and a manager is told",
@@ -86,6 +87,8 @@ class Dossier:
     floor: str
     classifications: list[Classification]
     context: "Context"
+    payload: str
+    customer: str
     added: list["Context"]
     questions: list[Question]
     revisions: list[Revision]
@@ -176,7 +179,8 @@ def clock_of(proposal: Proposal) -> Clock:
 def options_of(proposal: Proposal) -> list[Option]:
     """Return the allowed decisions in one order everywhere; no is always among them."""
     allowed = {*proposal.allowed_decisions, Verdict.REJECT}
-    return [Option(verdict, *VERBS[verdict], outcome(proposal, verdict)) for verdict in VERBS if verdict in allowed]
+    verbs = VERBS | ACKNOWLEDGED if is_acknowledgement(proposal) else VERBS
+    return [Option(verdict, *verbs[verdict], outcome(proposal, verdict)) for verdict in VERBS if verdict in allowed]
 
 
 def revisions_of(proposal: Proposal) -> list[Revision]:
@@ -244,6 +248,8 @@ def dossier_of(proposal: Proposal, person: Person) -> Dossier:
         floor=FLOORS.get(Floor(proposal.floor), ""),
         classifications=list(Classification.objects.filter(incident=incident)),
         context=context_of(incident.context),
+        payload=text(incident.payload),
+        customer=text(incident.customer),
         added=added,
         questions=list(Question.objects.filter(incident=incident).select_related("person")),
         revisions=revisions_of(proposal),

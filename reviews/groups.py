@@ -77,7 +77,7 @@ def group_of(person: Person, source: str, fingerprint: str) -> Group:
     ]
     paths = list(dict.fromkeys(path for one in flat for path in one))
     differing = [path for path in paths if len({one.get(path) for one in flat}) > 1]
-    usual = {path: _most([one.get(path, "") for one in flat]) for path in paths}
+    usual = {path: _usual([one.get(path, "") for one in flat]) for path in paths}
     columns = (differing or paths)[:8]
     twins = [
         Twin(
@@ -90,8 +90,10 @@ def group_of(person: Person, source: str, fingerprint: str) -> Group:
     return Group(twins, columns, len({one.args_digest for one in rows}) <= 1, len(found) > MOST)
 
 
-def _most(texts: list[str]) -> str:
-    return max(set(texts), key=texts.count)
+def _usual(texts: list[str]) -> str | None:
+    """Return what more than half of the rows say; None when no value is usual, and every one is worth a look."""
+    most = max(set(texts), key=texts.count)
+    return most if texts.count(most) * 2 > len(texts) else None
 
 
 def decide(person: Person, picks: list[Pick], signature: dict[str, object]) -> list[Result]:

@@ -73,8 +73,9 @@ def asked(proposal: Proposal, most: int = IN_A_ROW) -> list[Bit]:
             Kind.HANDOFF: "Take over from the agent",
         }.get(Kind(proposal.kind), "Acknowledge this")
         args = proposal.args if isinstance(proposal.args, dict) else {}
-        told = [str(args[key]) for key in ("severity", "category") if args.get(key)]
-        return [say(f"{first} as "), value(", ".join(told))] if told else [say(first)]
+        told = [str(args[key]).replace("_", " ") for key in ("severity", "category") if args.get(key)]
+        joint = " as " if proposal.kind in (Kind.EXCEPTION, Kind.ALERT) else ": "
+        return [say(f"{first}{joint}"), value(", ".join(told))] if told else [say(first)]
     if proposal.draft is not None:
         said = draft_said(proposal.draft)
         return said if not proposal.action else [say(f"{readable(proposal.action)}: "), *said]
@@ -100,6 +101,8 @@ def outcome(proposal: Proposal, verdict: str) -> list[Bit]:
             *([say(": "), *told] if told else []),
             say("."),
         ]
+    if verdict == Verdict.EDIT and proposal.draft is not None:
+        return [say("The draft is released as you changed it, once. It is checked against the rules again first.")]
     if verdict == Verdict.EDIT:
         return [who, say(" may run it once, as you changed it. It is checked against the rules again first.")]
     if proposal.draft is not None:

@@ -41,7 +41,22 @@ SAID = {
     "delivery.replayed": "Delivery was started again by hand",
 }
 # Facts that say nothing to a person, or that the line says already.
-QUIET = frozenset({"version", "signed_digest", "args_digest", "delivery", "digest", "source", "kind"})
+QUIET = frozenset(
+    {
+        "version",
+        "signed_digest",
+        "args_digest",
+        "delivery",
+        "digest",
+        "source",
+        "kind",
+        "comment",
+        "question",
+        "interactive",
+        "method",
+        "state",
+    }
+)
 
 
 @dataclass

@@ -40,7 +40,7 @@ TYPES = {
 
 def plain(value: Any) -> str:
     """Return a leaf as it is in JSON, text without its quotes."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def leaves(value: Any, path: str = "") -> Iterator[Row]:

@@ -14,6 +14,7 @@ from escalations.floors import text
 
 from .. import inbox
 from ..sentences import Bit, asked
+from ..values import plain
 
 register = template.Library()
 
@@ -21,7 +22,7 @@ register = template.Library()
 @register.filter
 def shown(value: Any) -> SafeString:
     """Return untrusted text escaped, every character that cannot be seen as a visible token. Linear in its length."""
-    pieces = text.tokens("" if value is None else str(value))
+    pieces = text.tokens("" if value is None else plain(value))
     return format_html_join("", "{}", ((_hidden(one) if kind == "hidden" else one,) for kind, one in pieces))
 
 
@@ -102,7 +103,7 @@ def percent(value: float | None) -> str:
 def duration(value: Any) -> str:
     """Return a timedelta or a number of seconds as "24 h"."""
     seconds = int(getattr(value, "total_seconds", lambda: value)())
-    return said(seconds).removesuffix(" left")
+    return f"{seconds // 3600} h" if seconds % 3600 == 0 else said(seconds).removesuffix(" left")
 
 
 @register.filter

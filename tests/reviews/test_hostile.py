@@ -164,7 +164,8 @@ def test_a_web_address_names_its_host_and_gives_nothing_away(page, ask):
 
 
 @pytest.mark.parametrize(
-    "page", ["<img src=x>", "<p onclick=x>", "<a href='javascript:x'>", "<p>\u202e</p>", "<script>x</script>", "<a href='//evil.example'>"]
+    "page",
+    ["<img src=x>", "<p onclick=x>", "<a href='javascript:x'>", "<p>\u202e</p>", "<script>x</script>", "<a href='//evil.example'>"],
 )
 def test_the_reader_sees_what_is_bad(page):
     assert Reader(page).bad

@@ -94,5 +94,5 @@ def test_settled_costs_the_same_whatever_its_length(page, ask, reviewer, size, d
         lifecycle.decide(one.pk, person=reviewer, type="approve", digest=one.args_digest, version=one.version)
 
     # session, person, may-I-read roles, the page with its decisions, sources; inbox roles and count
-    with django_assert_num_queries(7):
+    with clock.frozen_at(clock.now()), django_assert_num_queries(7):
         page.get("/settled/")
