@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import IntegrityError, models
@@ -49,6 +50,13 @@ def link_to(row: models.Model | None, text: str = "") -> str:
     return format_html('<a href="{}">{}</a>', reverse(name, args=[row.pk]), shown(text or str(row)))
 
 
+def without_pop_ups(field: forms.Field | None) -> forms.Field | None:
+    """Return a form's field without the buttons that add or edit another row in the middle of this one."""
+    if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+        field.widget = field.widget.widget
+    return field
+
+
 class NewestPages(Paginator):
     """Counts no further than what can be paged through: COUNT(*) over a million rows would take longer than the page."""
 
@@ -63,10 +71,7 @@ class Administrators(admin.ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
     actions = None
-    save_on_top = False
-
-    class Media:
-        css = {"all": ["css/admin.css"]}
+    show_facets = admin.ShowFacets.NEVER  # one COUNT a choice
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active and request.user.is_staff)
@@ -85,7 +90,7 @@ class Administrators(admin.ModelAdmin):
 
     def get_history(self, obj: Any) -> models.QuerySet[AuditEntry]:
         """Return the entries about this row. Reads the whole ledger once: entries are kept for incidents, not for rows."""
-        return AuditEntry.objects.filter(subject=f"{type(obj).__name__} {obj.pk}").order_by("-pk")
+        return AuditEntry.objects.filter(subject=f"{obj._meta.object_name} {obj.pk}").order_by("-pk")
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         obj = self.get_object(request, object_id)
@@ -97,7 +102,7 @@ class Administrators(admin.ModelAdmin):
         rows = [{"entry": entry, "facts": json_of(json.loads(entry.body)["facts"])} for entry in entries]
         context = {
             **self.admin_site.each_context(request), "title": f"History: {obj}", "opts": self.opts, "original": obj, "rows": rows,
-            "most": HISTORY, "media": self.media,
+            "most": HISTORY,
         }
         return TemplateResponse(request, "admin/escalations/history.html", context)
 
@@ -118,6 +123,13 @@ class ReadOnly(Administrators):
     search_help_text = "An id: of this row, or of the incident or proposal it belongs to."
     found_by: tuple[str, ...] = ("pk",)
     search_fields = ("pk",)
+    change_form_template = "admin/escalations/change_form.html"
+    has_history = False  # a row that is written once has none
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().changeform_view(request, object_id, form_url, {"no_history": not self.has_history, **(extra_context or {})})
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet, search_term: str
@@ -247,6 +259,12 @@ class Edited(Administrators):
             self.message_user(request, "Somebody saved something with the same name at the same moment. Look again.", messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
 
+    def formfield_for_dbfield(self, db_field: models.Field, request: HttpRequest, **kwargs: Any) -> Any:
+        """Low text areas, no pop-ups."""
+        if isinstance(db_field, models.TextField):
+            kwargs.setdefault("widget", forms.Textarea(attrs={"rows": 3, "cols": 80}))
+        return without_pop_ups(super().formfield_for_dbfield(db_field, request, **kwargs))
+
     def act_url(self, row: Any, act: Act) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_act", args=[row.pk, act.name])
 
@@ -286,7 +304,7 @@ class Edited(Administrators):
                 return HttpResponseRedirect(page)
         context = {
             **self.admin_site.each_context(request), "title": f"{act.label}: {row}", "opts": self.opts, "original": row, "act": act,
-            "form": form, "page": page, "media": self.media,
+            "form": form, "page": page,
         }
         return TemplateResponse(request, "admin/escalations/act.html", context)
 
@@ -294,7 +312,7 @@ class Edited(Administrators):
         """Answer with secrets, straight to this request: no redirect, no session, no cache holds them."""
         context = {
             **self.admin_site.each_context(request), "title": told.title, "opts": self.opts, "original": row, "told": told,
-            "page": page, "media": self.media,
+            "page": page,
         }
         response = TemplateResponse(request, "admin/escalations/told.html", context)
         response["Cache-Control"] = "no-store"

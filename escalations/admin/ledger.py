@@ -41,13 +41,14 @@ class AuditEntryAdmin(ReadOnly):
 
     @admin.display(description="Who")
     def who(self, entry: AuditEntry) -> str:
-        return entry.actor if entry.actor_kind == "person" else f"{entry.actor} ({entry.actor_kind})"
+        return entry.actor if entry.actor_kind in ("person", entry.actor) else f"{entry.actor} ({entry.actor_kind})"
 
     @admin.display(description="About")
     def about(self, entry: AuditEntry) -> str:
         if entry.subject:
             facts = json.loads(entry.body).get("facts") or {}
-            return f"{entry.subject} {facts.get('name') or facts.get('username') or facts.get('source') or ''}".strip()
+            name = next((facts[key] for key in ("name", "username", "source") if facts.get(key)), "")
+            return entry.subject if name in entry.subject else f"{entry.subject}: {name}"
         return str(entry.incident_id or "")
 
     @admin.display(description="Number in the chain")

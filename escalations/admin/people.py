@@ -78,30 +78,28 @@ class PersonForm(CheckedForm):
         policies.check_person(self.instance)
 
 
-class PasswordAsked:
-    """Two fields that have to agree, and to please the validators."""
-
-    def password_problems(self, data: dict[str, Any], person: Person) -> None:
-        first, second = data.get("password"), data.get("again")
-        if first and second and first != second:
-            self.add_error("again", "These are two different passwords.")
-        elif first:
-            try:
-                password_validation.validate_password(first, person)
-            except forms.ValidationError as error:
-                self.add_error("password", error)
+def look_at_passwords(form: forms.BaseForm, person: Person) -> None:
+    """Add what is wrong with a new password to the form: the two fields differ, or the validators are not pleased."""
+    first, second = form.cleaned_data.get("password"), form.cleaned_data.get("again")
+    if first and second and first != second:
+        form.add_error("again", "These are two different passwords.")
+    elif first:
+        try:
+            password_validation.validate_password(first, person)
+        except forms.ValidationError as error:
+            form.add_error("password", error)
 
 
-class NewPersonForm(PasswordAsked, PersonForm):
+class NewPersonForm(PersonForm):
     password = _password_field("Password")
     again = _password_field("Once more")
 
     def _post_clean(self) -> None:
         super()._post_clean()
-        self.password_problems(self.cleaned_data, self.instance)
+        look_at_passwords(self, self.instance)
 
 
-class PasswordForm(PasswordAsked, ActForm):
+class PasswordForm(ActForm):
     password = _password_field("New password")
     again = _password_field("Once more")
 
@@ -109,9 +107,8 @@ class PasswordForm(PasswordAsked, ActForm):
         self.person = row
 
     def clean(self) -> dict[str, Any]:
-        data = super().clean()
-        self.password_problems(data, self.person)
-        return data
+        look_at_passwords(self, self.person)
+        return self.cleaned_data
 
 
 class TokenForm(ActForm):
@@ -161,7 +158,7 @@ class PersonAdmin(ForSuperusers):
     list_filter = ("is_active", "is_staff")
     search_fields = ("username", "first_name", "last_name", "email")
     ordering = ("username",)
-    readonly_fields = ("is_active", "last_login", "date_joined", "live_tokens")
+    readonly_fields = ("state", "last_login", "date_joined", "live_tokens")
     acts = (
         Act("password", "Set a password", "Sessions begun with the old password end.", _password, form=PasswordForm,
             when=lambda person: person.is_active),
@@ -189,11 +186,15 @@ class PersonAdmin(ForSuperusers):
         )
         if obj is None:
             return about
-        return (*about, ("State", {"fields": ("is_active", "live_tokens", "last_login", "date_joined")}))
+        return (*about, ("State", {"fields": ("state", "live_tokens", "last_login", "date_joined")}))
 
     @admin.display(description="Roles")
     def in_roles(self, person: Person) -> str:
         return ", ".join(sorted(group.name for group in person.groups.all()))
+
+    @admin.display(description="State")
+    def state(self, person: Person) -> str:
+        return "active" if person.is_active else "deactivated"
 
     @admin.display(description="Live tokens")
     def live_tokens(self, person: Person) -> str:

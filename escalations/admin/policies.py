@@ -14,7 +14,7 @@ from escalations.errors import Invalid
 from escalations.models import EscalationPolicy, EscalationStep
 from escalations.states import Fallback
 
-from .bases import Act, ActForm, Edited, actor_of
+from .bases import Act, ActForm, Edited, actor_of, without_pop_ups
 
 DURATION = "Hours:minutes:seconds, or days before it: 04:00:00, 2 00:00:00."
 
@@ -51,7 +51,7 @@ class Steps(admin.TabularInline):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "after":
             kwargs["help_text"] = DURATION
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        return without_pop_ups(super().formfield_for_dbfield(db_field, request, **kwargs))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.is_active and request.user.is_staff)

@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from escalations.models import Acknowledgement, Classification, Decision, Incident, Proposal, Signature, StepRun
+from escalations.models import Acknowledgement, AuditEntry, Classification, Decision, Incident, Proposal, Signature, StepRun
 
 from .bases import ReadOnly, Rows, json_of, link_to, shown
 
@@ -29,6 +30,7 @@ class Proposals(Rows):
 
 @admin.register(Incident)
 class IncidentAdmin(ReadOnly):
+    has_history = True
     list_display = ("received_at", "what", "source", "kind", "severity", "category", "status", "test")
     list_display_links = ("received_at",)
     list_select_related = ("source",)
@@ -43,6 +45,9 @@ class IncidentAdmin(ReadOnly):
     def get_queryset(self, request: HttpRequest) -> Any:
         queryset = super().get_queryset(request).defer("raw")
         return queryset if _is_page(request) else queryset.defer("raw", "payload", "context", "body")
+
+    def get_history(self, obj: Incident) -> QuerySet[AuditEntry]:
+        return AuditEntry.objects.filter(incident_id=obj.pk).order_by("-pk")
 
     @admin.display(description="Title")
     def what(self, incident: Incident) -> str:
@@ -94,6 +99,7 @@ class Decided(Rows):
 
 @admin.register(Proposal)
 class ProposalAdmin(ReadOnly):
+    has_history = True
     list_display = ("created_at", "what", "action", "revision", "state", "role", "step", "due_at", "expires_at", "claimed_by")
     list_display_links = ("created_at",)
     list_select_related = ("role", "claimed_by")
@@ -115,6 +121,9 @@ class ProposalAdmin(ReadOnly):
             "id", "created_at", "title", "action", "revision", "state", "role__name", "step", "due_at", "expires_at",
             "claimed_by__username", "claimed_by__first_name", "claimed_by__last_name",
         )
+
+    def get_history(self, obj: Proposal) -> QuerySet[AuditEntry]:
+        return AuditEntry.objects.filter(incident_id=obj.incident_id, proposal_id=obj.pk).order_by("-pk")
 
     @admin.display(description="Title")
     def what(self, proposal: Proposal) -> str:

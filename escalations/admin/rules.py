@@ -1,5 +1,6 @@
 """Routing rules and triggers: what comes to a person, and to whom."""
 
+import json
 from typing import Any
 
 from django import forms
@@ -68,10 +69,29 @@ class RoutingRuleAdmin(Edited):
         policies.save_rule(obj, actor=actor_of(request))
 
 
+class ReadableJson(json.JSONEncoder):
+    """Settings are edited by people: one name a line, its words beside it."""
+
+    def encode(self, o: Any) -> str:
+        if not isinstance(o, dict) or not o:
+            return super().encode(o)
+        members = (f"  {super(ReadableJson, self).encode(name)}: {super(ReadableJson, self).encode(o[name])}" for name in sorted(o))
+        return "{\n" + ",\n".join(members) + "\n}"
+
+
 class TriggerForm(CheckedForm):
+    settings = forms.JSONField(
+        required=False, encoder=ReadableJson,
+        widget=forms.Textarea(attrs={"rows": 16, "cols": 100, "class": "condition", "spellcheck": "false"}),
+        help_text="Its numbers and words. What is left out stands as it is built in.",
+    )
+
     class Meta:
         model = Trigger
         fields = ("description", "enabled", "role", "policy", "settings")
+
+    def clean_settings(self) -> Any:
+        return {} if self.cleaned_data["settings"] is None else self.cleaned_data["settings"]
 
     def check(self) -> None:
         policies.check_trigger(self.instance)

@@ -56,7 +56,9 @@ class IssueForm(ActForm):
         help_text="What a test key submits is marked, and left out of figures, learning and notices.",
     )
     expires_at = forms.SplitDateTimeField(
-        required=False, label="Expires (UTC)", widget=admin.widgets.AdminSplitDateTime, help_text="Empty: until it is revoked."
+        required=False, label="Expires (UTC)", widget=forms.SplitDateTimeWidget(
+            date_attrs={"placeholder": "2027-01-31", "size": 10}, time_attrs={"placeholder": "18:00", "size": 8}
+        ), help_text="A day and a time. Empty: until it is revoked."
     )
 
 

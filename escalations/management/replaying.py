@@ -33,7 +33,7 @@ def read_records(file: Path, limit: int | None = None) -> list[dict[str, Any]]:
         text = (gzip.decompress(raw) if raw.startswith(GZIP) else raw).decode("utf-8")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise Unreadable(f"{file} cannot be read: {error}") from error
-    records = []
+    records: list[dict[str, Any]] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if limit is not None and len(records) >= limit:
             break

@@ -27,6 +27,10 @@ class Person(AbstractUser):
 
     time_zone = models.CharField(max_length=64, default="UTC")
 
+    class Meta(AbstractUser.Meta):
+        verbose_name = "person"
+        verbose_name_plural = "people"
+
     @property
     def name(self) -> str:
         """Return what colleagues call this person."""

@@ -13,7 +13,7 @@ def stored(edited: models.Model) -> Any:
     """Return the row as the database has it, locked until the transaction ends; None for one that is new. One query."""
     if edited.pk is None or edited._state.adding:
         return None
-    return type(edited)._default_manager.select_for_update(of=("self",)).filter(pk=edited.pk).first()
+    return edited._meta.model._default_manager.select_for_update(of=("self",)).filter(pk=edited.pk).first()
 
 
 def changes(old: models.Model | None, new: models.Model, fields: Iterable[str]) -> dict[str, Change]:
@@ -49,4 +49,4 @@ def problem(field: str, code: str, detail: str) -> dict[str, str]:
 
 def subject_of(row: models.Model) -> str:
     """Return what an audit entry calls this row: "RoutingRule 12"."""
-    return f"{type(row).__name__} {row.pk}"
+    return f"{row._meta.object_name} {row.pk}"

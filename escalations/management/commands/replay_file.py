@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from escalations import audit, policies
+from escalations import audit, policies, vault
 from escalations.errors import CountersignError
 from escalations.management.replaying import Unreadable, incident_of, key_of, post_all, read_records
 from escalations.models import ApiKey, Source
@@ -40,12 +40,10 @@ class Command(BaseCommand):
         if not posts:
             raise CommandError(f"{options['file']} holds no incidents: its records have no kind.")
         source = self.source(options["source"])
-        issued = None
-        if not options["key"]:
-            issued = self.issue(source)
+        issued = None if options["key"] else self.issue(source)
         try:
             totals, troubles = post_all(
-                posts, url=options["url"], key=options["key"] or issued.text, rate=options["rate"],
+                posts, url=options["url"], key=issued.text if issued else options["key"], rate=options["rate"],
                 progress=None if options["json"] else self.progress,
             )
         except ConnectionError as error:
@@ -77,7 +75,7 @@ class Command(BaseCommand):
                 raise CommandError("; ".join(refused.messages)) from None
         return source
 
-    def issue(self, source: Source) -> Any:
+    def issue(self, source: Source) -> vault.Minted:
         try:
             return policies.issue_key(source, env=ApiKey.LIVE, actor=audit.SYSTEM)
         except CountersignError as refused:

@@ -3,10 +3,12 @@
 import pytest
 from django.contrib import admin as django_admin
 from django.contrib.auth.models import Permission
+from django.db import transaction
 from django.urls import NoReverseMatch, reverse
 
-from escalations.models import Delivery, Incident, Person, Proposal
-from tests.escalations.admin.conftest import administrator
+from escalations import audit
+from escalations.models import AuditEntry, Delivery, Incident, Person
+from tests.escalations.admin.conftest import PASSWORD, administrator
 from tests.factories import IncidentFactory, ProposalFactory
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +41,11 @@ def test_nobody_reaches_the_queues_own_pages_whatever_their_permissions(client, 
 def test_a_stranger_is_sent_to_the_one_sign_in_page(client):
     answer = client.get("/admin/", follow=True)
     assert answer.redirect_chain[-1][0].startswith(reverse("login"))
+
+
+def test_who_is_signed_in_lands_where_they_wanted_to_go_and_nowhere_else(admin):
+    assert admin.get("/admin/login/", {"next": listing("source")})["Location"] == listing("source")
+    assert admin.get("/admin/login/", {"next": "https://evil.example/"})["Location"] == "/admin/"
 
 
 def test_somebody_who_only_decides_does_not_come_in(client):
@@ -128,6 +135,24 @@ def test_a_delivery_can_be_sent_again_by_a_button_and_only_by_a_post(admin, ada)
     assert Delivery.objects.get(pk=delivery.pk).state == "waiting"
 
 
-def test_history_shows_what_was_changed_by_whom(admin):
-    proposal = Proposal.objects.first() or ProposalFactory()
-    assert admin.get(reverse("admin:escalations_proposal_history", args=[proposal.pk])).status_code == 200
+def test_the_history_of_a_proposal_is_what_the_audit_record_says_of_it(admin):
+    proposal, other = ProposalFactory(), ProposalFactory()
+    with transaction.atomic():
+        for one, why in ((proposal, "mine"), (other, "not mine")):
+            audit.record("proposal.commented", actor=audit.SYSTEM, incident_id=one.incident_id, proposal_id=one.pk, text=f"it is {why}")
+    body = admin.get(reverse("admin:escalations_proposal_history", args=[proposal.pk])).content.decode()
+    assert "it is mine" in body and "it is not mine" not in body
+
+
+def test_changing_ones_own_password_is_on_the_record_and_the_password_is_not(admin, ada):
+    page = reverse("admin:password_change")
+    assert admin.get(page).status_code == 200
+    new = "quite another battery"
+    data = {"old_password": "wrong", "new_password1": new, "new_password2": new}
+    assert admin.post(page, data).status_code == 200
+    assert admin.post(page, data | {"old_password": PASSWORD}).status_code == 302
+    ada.refresh_from_db()
+    assert ada.check_password(new)
+    entry = AuditEntry.objects.filter(action="person.saved").latest("pk")
+    assert entry.actor == "ada" and "password" in entry.body and new not in entry.body
+    assert admin.get("/admin/").status_code == 200, "the session that changed it goes on"
