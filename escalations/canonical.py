@@ -30,11 +30,8 @@ class Literal(float):
         number.literal = literal
         return number
 
-    def __getnewargs__(self) -> tuple[str]:
-        return (self.literal,)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Literal":
-        return self
+    def __reduce__(self) -> tuple[type["Literal"], tuple[str]]:
+        return Literal, (self.literal,)
 
 
 def canonical_bytes(value: Any) -> bytes:

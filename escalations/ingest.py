@@ -146,6 +146,7 @@ def _rows(source: Source, key_env: str, item: Item) -> tuple[Incident, Proposal 
     proposal = None
     if data.get("proposal"):
         proposal = lifecycle.new_proposal(incident, data["proposal"])
+    incident.as_received = proposal  # so that the answer to this call need not read it back
     return incident, proposal, Work(incident=incident, proposal=proposal, run_at=now, created_at=now)
 
 

@@ -1,7 +1,7 @@
 """The JSON an incident is told in: to callers over the API, and to callbacks. One shape, written down in docs/api.md."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import median
@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import prefetch_related_objects
 
 from escalations import clock
-from escalations.models import Acknowledgement, Decision, Incident, Proposal
+from escalations.models import Acknowledgement, Decision, Incident, Proposal, Question
 from escalations.states import State, Status
 
 LOOK_BACK = 200  # recent decisions of all roles that tell the pace
@@ -48,25 +48,38 @@ def incident_json(incident: Incident) -> dict[str, Any]:
 def incidents_json(incidents: Iterable[Incident]) -> list[dict[str, Any]]:
     """Return the same for many, in order. The number of queries does not depend on how many."""
     listed = list(incidents)
-    if not listed:
-        return []
-    prefetch_related_objects(listed, "source", "questions")
+    # What was stored a moment ago by this very call is known: a proposal or none, nothing decided, nothing asked.
+    known = [incident for incident in listed if hasattr(incident, "as_received")]
+    stored = [incident for incident in listed if not hasattr(incident, "as_received")]
     lines: dict[UUID, list[Proposal]] = defaultdict(list)
-    proposals = (
-        Proposal.objects.filter(incident__in=[incident.pk for incident in listed])
-        .select_related("role", "decision__acknowledgement")
-        .defer("content", "description", "args_schema", "rules", "policy", "triggers", "claims")
-        .order_by("revision")
-    )
-    for proposal in proposals:
-        lines[proposal.incident_id].append(proposal)
-    waits = estimates([line[-1] for line in lines.values()])
-    return [_incident(incident, lines.get(incident.pk, []), waits) for incident in listed]
+    decisions: dict[UUID, Decision] = {}
+    waits: dict[UUID, int | None] = {}
+    lines.update((incident.pk, [incident.as_received]) for incident in known if incident.as_received)
+    if stored:
+        prefetch_related_objects(stored, "source", "questions")
+        for proposal in (
+            Proposal.objects.filter(incident__in=[incident.pk for incident in stored])
+            .select_related("role", "decision__acknowledgement")
+            .defer("content", "description", "args_schema", "rules", "policy", "triggers", "claims")
+            .order_by("revision")
+        ):
+            lines[proposal.incident_id].append(proposal)
+            if hasattr(proposal, "decision"):
+                decisions[proposal.incident_id] = proposal.decision
+        waits = estimates([line[-1] for line in lines.values()])
+    return [
+        _incident(
+            incident, lines[incident.pk][-1] if lines[incident.pk] else None, decisions.get(incident.pk), waits,
+            () if hasattr(incident, "as_received") else incident.questions.all(),
+        )
+        for incident in listed
+    ]
 
 
-def _incident(incident: Incident, line: Sequence[Proposal], waits: dict[UUID, int | None]) -> dict[str, Any]:
-    last = line[-1] if line else None
-    decision = next((one.decision for one in reversed(line) if hasattr(one, "decision")), None)
+def _incident(
+    incident: Incident, last: Proposal | None, decision: Decision | None, waits: dict[UUID, int | None],
+    questions: Iterable[Question],
+) -> dict[str, Any]:
     return {
         "id": str(incident.pk),
         "status": incident.status,
@@ -88,7 +101,7 @@ def _incident(incident: Incident, line: Sequence[Proposal], waits: dict[UUID, in
                 "asked_at": moment(question.asked_at),
                 "answered_at": moment(question.answered_at),
             }
-            for question in incident.questions.all()
+            for question in questions
         ],
         "proposal": proposal_json(last) if last else None,
         "decision": decision_json(decision) if decision else None,

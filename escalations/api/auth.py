@@ -41,7 +41,21 @@ class Caller:
     def actor(self) -> audit.Actor:
         if self.source is not None:
             return audit.Actor.source(self.source)
-        return audit.Actor.of(self.person)
+        return audit.Actor.of(self.as_person)
+
+    @property
+    def as_source(self) -> Source:
+        """Return the source. Raises NotAllowed for a person's token."""
+        if self.source is None:
+            raise errors.NotAllowed("This call is for sources; a person's token cannot make it.")
+        return self.source
+
+    @property
+    def as_person(self) -> Person:
+        """Return the person. Raises NotAllowed for a source's key."""
+        if self.person is None:
+            raise errors.NotAllowed("Only people decide; a source's key cannot.")
+        return self.person
 
     @property
     def env(self) -> str:
@@ -130,10 +144,8 @@ class SourceMay(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return True. Raises NotAllowed."""
         caller: Caller = request.auth
-        if caller.source is None:
-            raise errors.NotAllowed("This call is for sources; a person's token cannot make it.")
         _check_scope(caller, request)
-        return True
+        return caller.as_source is not None
 
 
 class EitherMay(BasePermission):
@@ -150,9 +162,7 @@ class PersonMay(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return True. Raises NotAllowed."""
-        if request.auth.person is None:
-            raise errors.NotAllowed("Only people decide; a source's key cannot.")
-        return True
+        return request.auth.as_person is not None
 
 
 def _check_scope(caller: Caller, request: Request) -> None:

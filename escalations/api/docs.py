@@ -86,10 +86,17 @@ def _shown(call: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
         "parameters": operation.get("parameters", []),
         "body": _type(body) if body else "",
         "answers": [
-            {"status": status, "type": _type(next(iter(response.get("content", {}).values()), {}).get("schema", {}))}
+            {"status": status, "type": _type(_schema_of(response))}
             for status, response in operation["responses"].items()
         ],
     }
+
+
+def _schema_of(response: dict[str, Any]) -> dict[str, Any]:
+    for content in response.get("content", {}).values():
+        found: dict[str, Any] = content.get("schema", {})
+        return found
+    return {}
 
 
 def _rows(body: dict[str, Any]) -> Iterator[dict[str, Any]]:

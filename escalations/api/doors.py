@@ -78,7 +78,8 @@ def door(view: type[Door], *, waits: frozenset[str] = frozenset()) -> Callable[.
                 await _wait(request, data["id"], left)
                 answer.content = await in_thread(request, _as_it_is, data["id"])
         except Exception as error:  # noqa: BLE001 - whatever it is becomes a problem
-            return problems.answer(problems.as_error(error))
+            answer = problems.answer(problems.as_error(error))
+        answer["Content-Length"] = str(len(answer.content))
         return answer
 
     route.cls = view  # type: ignore[attr-defined]

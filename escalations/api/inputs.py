@@ -55,7 +55,7 @@ class ContextIn(Strict):
 
 
 class AddedContextIn(ContextIn):
-    def further(self, data: dict[str, Any], pointer: str) -> list[dict[str, str]]:
+    def further(self, data: dict[str, Any], pointer: str, **context: Any) -> list[dict[str, str]]:
         return [] if data else [_fault(pointer, "required", "say something: nothing was sent")]
 
 
@@ -89,7 +89,7 @@ class ProposalIn(Strict):
     impact = Text(max_length=5_000, required=False)
     fallback = Choice(["reject"], required=False)
 
-    def further(self, data: dict[str, Any], pointer: str) -> list[dict[str, str]]:
+    def further(self, data: dict[str, Any], pointer: str, **context: Any) -> list[dict[str, str]]:
         faults = []
         if "action" not in data and "draft" not in data:
             faults.append(_fault(f"{pointer}/action", "required", "a proposal has an action or a draft"))
@@ -100,7 +100,7 @@ class ProposalIn(Strict):
         if "args_schema" in data:
             faults += argschema.schema_problems(data["args_schema"], f"{pointer}/args_schema")
         if "allowed_decisions" in data and Verdict.REJECT not in data["allowed_decisions"]:
-            data["allowed_decisions"] = [*data["allowed_decisions"], Verdict.REJECT.value]
+            data["allowed_decisions"] = [*data["allowed_decisions"], str(Verdict.REJECT)]
         if len(set(data.get("allowed_decisions", []))) != len(data.get("allowed_decisions", [])):
             data["allowed_decisions"] = list(dict.fromkeys(data["allowed_decisions"]))
         return faults
@@ -126,7 +126,7 @@ class IncidentIn(Strict):
     context = ContextIn(required=False)
     proposal = ProposalIn(required=False)
 
-    def further(self, data: dict[str, Any], pointer: str) -> list[dict[str, str]]:
+    def further(self, data: dict[str, Any], pointer: str, **context: Any) -> list[dict[str, str]]:
         faults = []
         proposal = data.get("proposal")
         if proposal is not None:
@@ -134,7 +134,7 @@ class IncidentIn(Strict):
         elif data["kind"] in (Kind.ACTION, Kind.DRAFT):
             faults.append(_fault(f"{pointer}/proposal", "required", f"an incident of kind {data['kind']} says what it wants to do"))
         if data.get("callback_url"):
-            faults += _callback_faults(data["callback_url"], self.context["source"], f"{pointer}/callback_url")
+            faults += _callback_faults(data["callback_url"], context["source"], f"{pointer}/callback_url")
         return faults
 
 
@@ -150,7 +150,7 @@ class DecisionIn(Strict):
     message = Text(max_length=200_000, required=False)
     retry = YesNo(required=False)
 
-    def further(self, data: dict[str, Any], pointer: str) -> list[dict[str, str]]:
+    def further(self, data: dict[str, Any], pointer: str, **context: Any) -> list[dict[str, str]]:
         faults = []
         for name in ("args", "draft"):
             if name in data and data["type"] != Verdict.EDIT:

@@ -85,7 +85,7 @@ def as_error(exc: BaseException) -> errors.CountersignError:
         log.warning("the database cannot take this now: %s", exc)
         # A connection lost during COMMIT leaves the outcome unknown; only the key can tell.
         return errors.Overloaded(
-            "The database cannot take this now. Try again with the same Idempotency-Key: what was stored already is not stored twice.",
+            "The database cannot take this now. Try again with the same Idempotency-Key: nothing is stored twice.",
             retry_after=RETRY_AFTER,
         )
     if isinstance(exc, Http404 | ObjectDoesNotExist | exceptions.NotFound):
@@ -169,7 +169,8 @@ def headers_of(error: errors.CountersignError) -> dict[str, str]:
 def answer(error: errors.CountersignError) -> HttpResponse:
     """Return the error as a finished response."""
     body = json.dumps(problem_of(error), ensure_ascii=False).encode("utf-8", "replace")
-    return HttpResponse(body, status=error.status, content_type=CONTENT_TYPE, headers=headers_of(error))
+    headers = {**headers_of(error), "Content-Length": str(len(body))}
+    return HttpResponse(body, status=error.status, content_type=CONTENT_TYPE, headers=headers)
 
 
 def handler(exc: Exception, context: dict[str, Any]) -> Response:

@@ -30,7 +30,7 @@ IDLE = 60.0  # seconds without a waiter after which the connection is closed
 MOST_WAITERS = 5_000
 PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds before connecting again
 
-_SETTLED = f"SELECT id FROM escalations_incident WHERE id = ANY (%s) AND status = '{Status.SETTLED.value}'"
+_SETTLED = f"SELECT id FROM escalations_incident WHERE id = ANY (%s) AND status = '{Status.SETTLED}'"
 
 _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, "Watch"] = WeakKeyDictionary()
 

@@ -102,7 +102,7 @@ class Deciding(Door):
         # The address is part of what was asked: the same key and body on another proposal is another request.
         digest = canonical.body_digest({"proposal": str(pk), "body": parsed.original})
         outcome = lifecycle.decide(
-            pk, person=self.caller.person, type=said["type"], digest=said["args_digest"], version=said["version"],
+            pk, person=self.caller.as_person, type=said["type"], digest=said["args_digest"], version=said["version"],
             reason=said.get("reason", ""), args=said.get("args"), draft=said.get("draft"), message=said.get("message"),
             retry=said.get("retry", False), method="api", interactive=token.interactive,
             request_key=f"{token.key_id}:{key}" if key else None, request_digest=digest,

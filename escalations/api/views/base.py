@@ -56,6 +56,16 @@ class Door(APIView):
     signed: tuple[str, ...] = ()  # members of a body in which broken text is refused
 
     @property
+    def allowed_methods(self) -> list[str]:
+        """Return the methods this call has; OPTIONS says nothing here."""
+        return [method for method in super().allowed_methods if method != "OPTIONS"]
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """Return none: `Allow` belongs to a 405."""
+        return {}
+
+    @property
     def caller(self) -> Caller:
         return self.request.auth  # type: ignore[no-any-return]
 

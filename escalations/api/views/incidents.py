@@ -40,14 +40,13 @@ class Incidents(Door):
         responses={201: outputs.IncidentOut, 400: PROBLEM, 409: PROBLEM, 413: PROBLEM, 422: PROBLEM, 429: PROBLEM, 503: PROBLEM},
     )
     def post(self, request: Request) -> Response:
-        if self.caller.source is None:
-            raise errors.NotAllowed("Sources post incidents; a person's token cannot.")
+        source = self.caller.as_source
         wait_of(request.query_params.get("wait"))
         parsed = self.body()
         data = validated(parsed, self.caller)
         key = self.idempotency_key(data.pop("key", None))
         incident, replayed = ingest.receive(
-            source=self.caller.source, key_env=self.caller.env, data=data, key=key, raw=parsed.raw_to_keep,
+            source=source, key_env=self.caller.env, data=data, key=key, raw=parsed.raw_to_keep,
             sanitised=parsed.sanitised, body_digest=parsed.body_digest,
         )
         headers = {"Location": f"/api/v1/incidents/{incident.pk}"}
@@ -75,7 +74,7 @@ class Batch(Door):
     )
     def post(self, request: Request) -> Response:
         raws = parsers.split_batch(self.raw_body(settings.MAX_BATCH_BYTES), limit=settings.MAX_BATCH_BYTES)
-        source = self.caller.source
+        source = self.caller.as_source
         auth.spend(source, len(raws) - 1)  # one was counted when the key was read
         read = [self._item(raw, index) for index, raw in enumerate(raws)]
         good = [item for item in read if isinstance(item, ingest.Item)]
@@ -104,11 +103,12 @@ class Batch(Door):
 
 
 def _told(result: ingest.Received | errors.CountersignError, told: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    problem = result if isinstance(result, errors.CountersignError) else result.problem
-    if problem is not None:
-        return {"status": problem.status, "problem": problems.problem_of(problem)}
-    item = {"status": 201, "incident": next(iter(told))}
-    return {**item, "replayed": True} if result.replayed else item
+    if isinstance(result, ingest.Received):
+        if result.problem is None:
+            item = {"status": 201, "incident": next(iter(told))}
+            return {**item, "replayed": True} if result.replayed else item
+        result = result.problem
+    return {"status": result.status, "problem": problems.problem_of(result)}
 
 
 class OneIncident(Door):
@@ -132,5 +132,5 @@ def readable(caller: auth.Caller) -> QuerySet[Incident]:
     """Return the incidents this caller may read: a source its own, a person those with a proposal they may read."""
     if caller.source is not None:
         return Incident.objects.filter(source=caller.source).select_related("source")
-    asked = authority.readable_by(caller.person).filter(incident=OuterRef("pk"))
+    asked = authority.readable_by(caller.as_person).filter(incident=OuterRef("pk"))
     return Incident.objects.filter(Exists(asked)).select_related("source")
