@@ -174,7 +174,7 @@ def _words(key: str) -> set[str]:
 
 
 def _texts(value: Any) -> list[str]:
-    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+    return [folded(one[:_LONGEST]) for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
 
 
 def _as_number(value: Any) -> float | None:

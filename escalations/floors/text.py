@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
+import re2
+
 # Letters of one script that look like letters of another. Folded to Latin for matching, shown when mixed inside one word.
 _CYRILLIC = dict(zip("аеорсухіјѕһԁԛԝвкмнтгпьєАВЕКМНОРСТУХІЈЅҺԌԚԜ", "aeopcyxijshdqwbkmhtrnbeABEKMHOPCTYXIJSHGQW", strict=True))
 _GREEK = dict(zip("αβεικνορτυχωγηΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "abeikvoptuxwynABEZHIKMNOPTYX", strict=True))
@@ -89,12 +91,20 @@ def folded(text: str) -> str:
     plain = _NOTHING.sub("", unicodedata.normalize("NFKC", text))
     if plain.isascii():
         return plain
-    if _BORDER.search(plain):
+    if mixes_alphabets(plain):
         plain = _WORD.sub(_unmixed, plain)
-    return plain.translate(_PUNCTUATION)
+    return plain.translate(_PUNCTUATION) if _ODD_PUNCTUATION.search(plain) else plain
+
+
+def mixes_alphabets(text: str) -> bool:
+    """Return whether letters of two alphabets that share shapes stand side by side. Cheap, for text without lone surrogates."""
+    return bool(_BORDERS.search(text))
 
 
 _PUNCTUATION = str.maketrans({key: value for key, value in _OTHER.items() if not key.isalpha()})
+_ODD_PUNCTUATION = re2.compile(f"[{''.join(map(chr, _PUNCTUATION))}]")
+_BORDERS = re2.compile(_BORDER.pattern)
+_NOT_DECOMPOSED = re2.compile(f"[{''.join(map(chr, _UNDECOMPOSED))}]")
 _BETWEEN = re.compile(r"[^\w.!?;:¿¡。！？…|]+|_+")
 _STOP = re.compile(r"[\s_]*[.!?;:¿¡。！？…|][\s.!?;:¿¡。！？…|_]*")
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")
@@ -117,7 +127,9 @@ def words_of(text: str) -> str:
         plain = text.encode("ascii").translate(_ASCII_WORDS, b"'`").decode("ascii")
         return _SPACES.sub(" ", f" {_ASCII_STOP.sub(' . ', plain)} ")
     plain = _MARKS.sub("", unicodedata.normalize("NFD", text.casefold()))
-    plain = unicodedata.normalize("NFC", plain).translate(_UNDECOMPOSED)
+    plain = unicodedata.normalize("NFC", plain)
+    if _NOT_DECOMPOSED.search(plain):
+        plain = plain.translate(_UNDECOMPOSED)
     plain = _APOSTROPHES.sub("", plain)
     plain = _BETWEEN.sub(" ", plain)
     return _SPACES.sub(" ", f" {_STOP.sub(' . ', plain)} ")

@@ -263,7 +263,7 @@ def _destructive_args(args: Any) -> list[Finding]:
             continue
         if words_in_name(key)[-1:] == ["method"] and value.strip().upper() == "DELETE":
             found.append(Finding("irreversible", "An HTTP DELETE.", f"proposal.args.{path}"))
-        elif len(value) >= 5 and (match := _DESTRUCTIVE.search(value[:_LONGEST])):
+        elif len(value) >= 5 and (match := _DESTRUCTIVE.search(folded(value[:_LONGEST]))):
             found.append(Finding("irreversible", f"A command that destroys: {_short(match.group(0))}", f"proposal.args.{path}"))
     return found
 
@@ -304,7 +304,7 @@ def _agent_failed(facts: Mapping[str, Any], settings: dict[str, Any]) -> list[Fi
     message = " ".join(_text(exception.get(name))[:2000] for name in ("type", "message"))
     if incident.get("kind") in ("exception", "alert", "handoff"):
         message = f"{message} {_text(incident.get('title'))[:500]} {_text(incident.get('body'))[:2000]}"
-    if match := _EXHAUSTED.search(message):
+    if match := _EXHAUSTED.search(folded(message)):
         found.append(Finding("agent_failed", f"Retries are exhausted: {_short(match.group(0))}", "payload.exception.message"))
     attempts = incident.get("attempts")
     failed = 0
