@@ -48,32 +48,30 @@ def incident_json(incident: Incident) -> dict[str, Any]:
 def incidents_json(incidents: Iterable[Incident]) -> list[dict[str, Any]]:
     """Return the same for many, in order. The number of queries does not depend on how many."""
     listed = list(incidents)
-    # What was stored a moment ago by this very call is known: a proposal or none, nothing decided, nothing asked.
-    known = [incident for incident in listed if hasattr(incident, "as_received")]
-    stored = [incident for incident in listed if not hasattr(incident, "as_received")]
+    if not listed:
+        return []
+    prefetch_related_objects(listed, "source", "questions")
     lines: dict[UUID, list[Proposal]] = defaultdict(list)
-    decisions: dict[UUID, Decision] = {}
-    waits: dict[UUID, int | None] = {}
-    lines.update((incident.pk, [incident.as_received]) for incident in known if incident.as_received)
-    if stored:
-        prefetch_related_objects(stored, "source", "questions")
-        for proposal in (
-            Proposal.objects.filter(incident__in=[incident.pk for incident in stored])
-            .select_related("role", "decision__acknowledgement")
-            .defer("content", "description", "args_schema", "rules", "policy", "triggers", "claims")
-            .order_by("revision")
-        ):
-            lines[proposal.incident_id].append(proposal)
-            if hasattr(proposal, "decision"):
-                decisions[proposal.incident_id] = proposal.decision
-        waits = estimates([line[-1] for line in lines.values()])
-    return [
-        _incident(
-            incident, lines[incident.pk][-1] if lines[incident.pk] else None, decisions.get(incident.pk), waits,
-            () if hasattr(incident, "as_received") else incident.questions.all(),
-        )
-        for incident in listed
-    ]
+    proposals = (
+        Proposal.objects.filter(incident__in=[incident.pk for incident in listed])
+        .select_related("role", "decision__acknowledgement")
+        .defer("content", "description", "args_schema", "rules", "policy", "triggers", "claims")
+        .order_by("revision")
+    )
+    for proposal in proposals:
+        lines[proposal.incident_id].append(proposal)
+    waits = estimates([line[-1] for line in lines.values()])
+    told = []
+    for incident in listed:
+        line = lines.get(incident.pk, [])
+        decision = next((one.decision for one in reversed(line) if hasattr(one, "decision")), None)
+        told.append(_incident(incident, line[-1] if line else None, decision, waits, incident.questions.all()))
+    return told
+
+
+def received_json(incident: Incident) -> dict[str, Any]:
+    """Return what is told of an incident that `ingest` stored a moment ago, in this very call. No queries: nothing came of it yet."""
+    return _incident(incident, incident.as_received, None, {}, ())
 
 
 def _incident(

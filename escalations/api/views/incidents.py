@@ -1,6 +1,6 @@
 """Posting incidents, and reading what became of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -52,7 +52,8 @@ class Incidents(Door):
         headers = {"Location": f"/api/v1/incidents/{incident.pk}"}
         if replayed:
             headers["Idempotent-Replayed"] = "true"
-        return Response(wire.incident_json(incident), status=201, headers=headers)
+        told = wire.incident_json(incident) if replayed else wire.received_json(incident)
+        return Response(told, status=201, headers=headers)
 
     @extend_schema(
         operation_id="list_incidents", summary="List incidents, newest first", parameters=pages.PARAMETERS,
@@ -80,9 +81,8 @@ class Batch(Door):
         good = [item for item in read if isinstance(item, ingest.Item)]
         received = iter(ingest.receive_many(source=source, key_env=self.caller.env, items=good) if good else [])
         results = [next(received) if isinstance(item, ingest.Item) else item for item in read]
-        told = iter(wire.incidents_json(
-            one.incident for one in results if isinstance(one, ingest.Received) and one.incident is not None
-        ))
+        replays = [one.incident for one in results if isinstance(one, ingest.Received) and one.replayed and one.incident]
+        told = iter(wire.incidents_json(replays))
         return Response({"items": [_told(result, told) for result in results]}, status=207)
 
     def _item(self, raw: bytes, index: int) -> ingest.Item | errors.CountersignError:
@@ -102,12 +102,13 @@ class Batch(Door):
         return ingest.Item(data, key, parsed.body_digest, parsed.raw_to_keep, parsed.sanitised)
 
 
-def _told(result: ingest.Received | errors.CountersignError, told: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def _told(result: ingest.Received | errors.CountersignError, told: Iterator[dict[str, Any]]) -> dict[str, Any]:
     if isinstance(result, ingest.Received):
-        if result.problem is None:
-            item = {"status": 201, "incident": next(iter(told))}
-            return {**item, "replayed": True} if result.replayed else item
-        result = result.problem
+        if result.replayed:
+            return {"status": 201, "incident": next(told), "replayed": True}
+        if result.incident is not None:
+            return {"status": 201, "incident": wire.received_json(result.incident)}
+        result = result.problem or problems.InternalError()
     return {"status": result.status, "problem": problems.problem_of(result)}
 
 
