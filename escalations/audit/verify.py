@@ -10,15 +10,15 @@ from .anchors import Anchor, Unreadable, disagreement, read
 from .chain import GENESIS, Head, link
 
 BATCH = 5000
-_COLUMNS = ("action", "actor_kind", "actor", "incident_id", "proposal_id", "subject", "at")  # in the order of _CHAIN
+_COLUMNS = ("action", "actor_kind", "actor", "incident_id", "proposal_id", "subject", "at")  # in the order of _ENTRIES
 
-# Left-joined, so that a seal whose entry is gone is a row too. `at` as text in the form in which the body holds it.
-_CHAIN = """
-SELECT seal.seq, seal.previous, seal.hash, entry.id, entry.body, entry.action, entry.actor_kind, entry.actor,
-       coalesce(entry.incident_id::text, ''), coalesce(entry.proposal_id::text, ''), entry.subject,
-       to_char(entry.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-FROM escalations_auditseal AS seal LEFT JOIN escalations_auditentry AS entry ON entry.id = seal.entry_id
-WHERE seal.seq > %s ORDER BY seal.seq LIMIT %s
+# Two queries a batch, each a range or a list of keys of one index: no plan can go wrong with the size of the record.
+_SEALS = "SELECT seq, entry_id, previous, hash FROM escalations_auditseal WHERE seq > %s ORDER BY seq LIMIT %s"
+# `at` as text, in the form in which the body holds it.
+_ENTRIES = """
+SELECT id, body, action, actor_kind, actor, coalesce(incident_id::text, ''), coalesce(proposal_id::text, ''), subject,
+       to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+FROM escalations_auditentry WHERE id = ANY (%s)
 """
 _UNSEALED = """
 SELECT count(*) FROM escalations_auditentry AS entry
@@ -73,11 +73,12 @@ def verify(anchors: bool = True) -> Report:
 
 def _checked(row: tuple, last: Head) -> Head:
     """Return the link of this row as the new head; raise _Broken when any part of it does not hold."""
-    seq, previous, digest, entry_id, body, *columns = row
+    seq, previous, digest, entry = row
     if seq != last.seq + 1:
         raise _Broken(last.seq + 1, "missing: the link is not there")
-    if entry_id is None:
+    if entry is None:
         raise _Broken(seq, "missing: the entry is not there")
+    body, *columns = entry
     if previous != last.hash:
         raise _Broken(seq, "previous: it does not name the link before it")
     if link(last.hash, seq, body.encode()) != digest:
@@ -97,16 +98,19 @@ def _checked(row: tuple, last: Head) -> Head:
 
 
 def _rows() -> Iterator[tuple]:
-    """Yield the chain in order, BATCH rows a query: an index's range, nothing held open between batches."""
+    """Yield (seq, previous, hash, entry columns or None) in order, BATCH a time; nothing is held open between batches."""
     after = -(2**63)
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(_CHAIN, [after, BATCH])
-            rows = cursor.fetchall()
-        yield from rows
-        if len(rows) < BATCH:
+            cursor.execute(_SEALS, [after, BATCH])
+            seals = cursor.fetchall()
+            cursor.execute(_ENTRIES, [[entry_id for _, entry_id, _, _ in seals]])
+            entries = {entry_id: columns for entry_id, *columns in cursor}
+        for seq, entry_id, previous, digest in seals:
+            yield seq, previous, digest, entries.get(entry_id)
+        if len(seals) < BATCH:
             return
-        after = rows[-1][0]
+        after = seals[-1][0]
 
 
 def _expected() -> Iterator[Anchor]:
