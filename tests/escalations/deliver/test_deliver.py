@@ -215,16 +215,15 @@ def test_whatever_goes_wrong_is_tried_again(source, receiver, time, behave):
     assert set(receiver.ids) == {str(delivery.pk)}
 
 
-@pytest.mark.parametrize("behave", [fakes.hang, fakes.drip])
-def test_a_slow_receiver_delays_nobody_else(source, receiver, monkeypatch, behave):
-    monkeypatch.setattr(http, "TOTAL_SECONDS", 1.5)
-    receiver.otherwise = behave
+def test_a_slow_receiver_delays_nobody_else(source, receiver, monkeypatch):
+    monkeypatch.setattr(http, "TOTAL_SECONDS", 3.0)
+    monkeypatch.setattr(deliver, "ROUND_SECONDS", 2.5)
+    receiver.otherwise = fakes.hang
     slow = [outcome(source) for _ in range(3)]
     with fakes.listening() as quick:
         other = SourceFactory(callback_url=quick.url)
         outbox.ensure_secret(other)
         fast = [outcome(other) for _ in range(20)]
-        monkeypatch.setattr(deliver, "ROUND_SECONDS", 0.5)
         deliver.run_batch()
         assert len(quick.requests) == 20
         assert quick.most_open <= 2
@@ -372,7 +371,7 @@ def test_who_lost_the_lease_writes_nothing(source, receiver, time):
     assert delivery.state == Sending.WAITING
     assert tries(delivery) == []
     assert actions() == []
-    fresh.sent = True
+    fresh.failure = deliver.DeliveryFailed("not now")
     assert rows.settle(fresh) is True
     assert rows.settle(fresh) is False
     assert DeliveryAttempt.objects.count() == 1
@@ -386,15 +385,19 @@ def test_an_administrator_sends_again_what_was_given_up(source, receiver, time):
         time(days=2)
     delivery.refresh_from_db()
     assert delivery.state == Sending.GIVEN_UP
+    deliver.replay(delivery.pk, actor=ADMIN)
+    deliver.run_batch()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts) == (Sending.WAITING, 1)  # the whole schedule again
     receiver.otherwise = fakes.status(200)
     deliver.replay(delivery.pk, actor=ADMIN)
     deliver.run_batch()
     delivery.refresh_from_db()
     assert delivery.state == Sending.SENT
-    assert len(receiver.requests) == 11
+    assert len(receiver.requests) == 12
     assert len({body for _, _, body in receiver.requests}) == 1
-    assert [(attempt.by_hand, attempt.status) for attempt in delivery.tries.all()][-1] == ("Ada Admin", 200)
-    assert delivery.tries.count() == 11
+    assert [(attempt.by_hand, attempt.status) for attempt in delivery.tries.all()][-2:] == [("Ada Admin", 500), ("Ada Admin", 200)]
+    assert delivery.tries.count() == 12
     assert actions()[-2:] == ["delivery.replayed", "delivery.sent"]
 
 

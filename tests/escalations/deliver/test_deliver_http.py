@@ -123,7 +123,7 @@ def test_an_answer_without_end_is_read_for_64_kb(receiver, code):
 
 def test_headers_without_end_are_a_failure(receiver):
     receiver.otherwise = fakes.huge_headers
-    failure(receiver.url, total=10)
+    assert "longer than 64 kB" in failure(receiver.url, total=10).reason
     assert receiver.hung_up.wait(10)
 
 
