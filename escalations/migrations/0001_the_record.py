@@ -156,7 +156,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name_plural': 'audit entries',
-                'indexes': [models.Index(condition=models.Q(('incident_id__isnull', False)), fields=['incident_id', 'id'], name='audit_of_incident')],
+                'indexes': [models.Index(condition=models.Q(('incident_id__isnull', False)), fields=['incident_id', 'id'], name='audit_of_incident'), models.Index(condition=models.Q(('subject', ''), _negated=True), fields=['subject', 'id'], name='audit_of_subject')],
             },
         ),
         migrations.CreateModel(

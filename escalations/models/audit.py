@@ -23,6 +23,8 @@ class AuditEntry(models.Model):
         indexes = [
             # the incident's story.
             models.Index(fields=["incident_id", "id"], condition=models.Q(incident_id__isnull=False), name="audit_of_incident"),
+            # the admin's history of a rule, a policy, a source, a person.
+            models.Index(fields=["subject", "id"], condition=~models.Q(subject=""), name="audit_of_subject"),
         ]
 
     def __str__(self) -> str:
