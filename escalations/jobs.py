@@ -47,7 +47,12 @@ def notify(*_: object) -> None:
 
 def heartbeat(*_: object) -> None:
     """Write that the queue moves: somebody pulled a task and ran it."""
-    _guarded("heartbeat", lambda: (queue.woken("heartbeat"), queue.beat("queue")))
+
+    def work() -> None:
+        queue.woken("heartbeat")
+        queue.beat("queue")
+
+    _guarded("heartbeat", work)
 
 
 def _drain(kind: str, run_batch: Callable[[], int]) -> None:

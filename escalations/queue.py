@@ -7,7 +7,7 @@ effect; whoever lost its lease meanwhile is told so by `finish` and writes nothi
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -28,7 +28,7 @@ JOBS = {  # kind -> where its job lies, in pipeline order
     "heartbeat": "escalations.jobs.heartbeat",
 }
 STAGES = {"classify": Stage.CLASSIFY, "route": Stage.ROUTE, "redraft": Stage.REDRAFT}  # the kinds that work on Work
-OUTBOXES = {"deliver": Delivery, "notify": Notice}  # the kinds that send
+OUTBOXES: dict[str, Any] = {"deliver": Delivery, "notify": Notice}  # the kinds that send
 
 LEASE = timedelta(seconds=120)  # longer than the queue's timeout: a job that still runs still holds its rows
 MAX_ATTEMPTS = 3  # claims of one stage; a job that kills its worker counts too, since the claim is what counts

@@ -15,7 +15,7 @@ GRACE_SECONDS = 0.8  # for the transaction that runs when the signal comes; afte
 
 class Command(BaseCommand):
     help = "Fire due steps and expiries, wake workers, seal the audit record. Once a second until SIGTERM."
-    requires_system_checks = []  # the web process and `check` speak of settings; a clock that may not start helps nobody
+    requires_system_checks: list[str] = []  # the web process and `check` speak of settings; a clock that may not start helps nobody
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="one turn, then the outcome of each duty, and end")
