@@ -188,19 +188,15 @@ def revisions_of(proposal: Proposal) -> list[Revision]:
     line = list(
         Proposal.objects.filter(incident_id=proposal.incident_id).select_related("decision", "author_person").order_by("revision")
     )
-    out, before = [], None
-    for one in line:
-        changed = (
-            []
-            if before is None
-            else values.changes(
-                {"action": before.action, "args": before.args, "draft": before.draft},
-                {"action": one.action, "args": one.args, "draft": one.draft},
-            )
-        )
+    out: list[Revision] = []
+    for before, one in zip([None, *line], line, strict=False):
+        changed = values.changes(_signed(before), _signed(one)) if before else []
         out.append(Revision(one, changed[:100], max(0, len(changed) - 100)))
-        before = one
     return out
+
+
+def _signed(proposal: Proposal) -> dict[str, Any]:
+    return {"action": proposal.action, "args": proposal.args, "draft": proposal.draft}
 
 
 def similar_to(proposal: Proposal, person: Person) -> list[Proposal]:

@@ -72,13 +72,13 @@ def asked(proposal: Proposal, most: int = IN_A_ROW) -> list[Bit]:
             Kind.QUESTION: "Answer a question",
             Kind.HANDOFF: "Take over from the agent",
         }.get(Kind(proposal.kind), "Acknowledge this")
-        args = proposal.args if isinstance(proposal.args, dict) else {}
-        told = [str(args[key]).replace("_", " ") for key in ("severity", "category") if args.get(key)]
+        said = proposal.args if isinstance(proposal.args, dict) else {}
+        told = [str(said[key]).replace("_", " ") for key in ("severity", "category") if said.get(key)]
         joint = " as " if proposal.kind in (Kind.EXCEPTION, Kind.ALERT) else ": "
         return [say(f"{first}{joint}"), value(", ".join(told))] if told else [say(first)]
     if proposal.draft is not None:
-        said = draft_said(proposal.draft)
-        return said if not proposal.action else [say(f"{readable(proposal.action)}: "), *said]
+        draft = draft_said(proposal.draft)
+        return [say(f"{readable(proposal.action)}: "), *draft] if proposal.action else draft
     args = args_said(proposal.args, most)
     return [say(readable(proposal.action))] + ([say(": "), *args] if args else [])
 

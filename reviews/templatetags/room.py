@@ -3,10 +3,12 @@
 import zoneinfo
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import reduce
+from operator import add
 from typing import Any
 
 from django import template
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from escalations import clock
@@ -22,21 +24,25 @@ register = template.Library()
 @register.filter
 def shown(value: Any) -> SafeString:
     """Return untrusted text escaped, every character that cannot be seen as a visible token. Linear in its length."""
-    pieces = text.tokens("" if value is None else plain(value))
-    return format_html_join("", "{}", ((_hidden(one) if kind == "hidden" else one,) for kind, one in pieces))
+    written = "" if value is None else plain(value)
+    if not text.has_hidden(written):
+        return escape(written)
+    return format_html_join("", "{}", ((_hidden(one) if kind == "hidden" else one,) for kind, one in text.tokens(written)))
 
 
 def _hidden(token: str) -> SafeString:
     return format_html('<mark class="hidden-char">{}</mark>', token)
 
 
-WRAP = {"say": "{}", "name": '<span class="arg-name">{}</span>', "value": '<b class="value">{}</b>', "code": "<code>{}</code>"}
+WRAP = {"name": '<span class="arg-name">{}</span>', "value": '<b class="value">{}</b>', "code": "<code>{}</code>"}
 
 
 @register.filter
 def sentence(bits: Iterable[Bit]) -> SafeString:
     """Return a sentence of ours; what it quotes stands out and is shown like any untrusted text."""
-    return format_html_join("", "{}", ((format_html(WRAP[kind], shown(one)),) for kind, one in bits))
+    parts = (shown(one) if kind == "say" else format_html(WRAP[kind], shown(one)) for kind, one in bits)
+    # Adding what is safe to what is safe stays safe; joining would have to escape everything once more.
+    return reduce(add, parts, SafeString())
 
 
 @register.filter
