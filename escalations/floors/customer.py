@@ -1,7 +1,7 @@
 """What the customer said, apart from what the agent did."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _LONGEST = 50_000
@@ -28,6 +28,22 @@ def customer_texts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         payload = _dict(incident.get("payload"))
         pairs += [(f"payload.{name}", _text(payload.get(name))) for name in ("text", "message", "question", "query", "utterance")]
     return [(where, text[:_LONGEST]) for where, text in pairs if text]
+
+
+def customer_pairs(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return those of (where, text), named as `facts.context_texts` names them, that a customer said."""
+    listed = [(where, text) for where, text in pairs if where.startswith("context.")]
+    speaking = {
+        where.removesuffix(".role") for where, text in listed if where.endswith(".role") and text.strip().lower() in _CUSTOMERS
+    }
+    said = []
+    for where, text in listed:
+        message = where.partition(".content")[0]
+        if where == "context.request":
+            said.append((where, _spoken_by_customer(text)))
+        elif message in speaking and message != where:
+            said.append((where, text))
+    return [(where, text[:_LONGEST]) for where, text in said if text]
 
 
 def _spoken_by_customer(text: str) -> str:

@@ -16,10 +16,9 @@ from .phrases import phrases
 from .sensitive import contacts, find
 from .sensitivewords import SENSITIVE
 from .text import folded, hidden_message, words_of
+from .wordlists import DEFAULT_SETTINGS
 
-__all__ = ["DEFAULT_SETTINGS", "Finding", "contradictions", "in_texts"]
-
-DEFAULT_SETTINGS: dict[str, dict[str, Any]] = {"sensitive_data": {"phrases": SENSITIVE, "contacts": 5}}
+__all__ = ["Finding", "contradictions", "in_texts"]
 
 _LONGEST = 50_000
 _BETWEEN = " . . "  # no phrase and no number reaches across it

@@ -16,7 +16,7 @@ from . import cel, findings
 from .facts import facts_of, texts_of
 from .risk import risk_of
 from .rulebook import LiveRule, Rulebook
-from .triggers import structural
+from .triggers import asked_in, structural
 
 # Whose confidence may meet a threshold; the model's and the claim's may only take it away.
 OWN_ENGINES = frozenset({"rules", "learned"})
@@ -127,7 +127,9 @@ def tightened(judgement: Judgement, rulebook: Rulebook, triggers: Iterable[dict[
 
 def new_findings(rulebook: Rulebook, texts: Iterable[tuple[str, str]], known: Iterable[str]) -> list[dict[str, Any]]:
     """Return the triggers that further texts fire and that are not among the `known` names."""
-    fired = [_trigger(one.trigger, one.why, one.where) for one in findings.in_texts(texts)]
+    texts, settings = list(texts), rulebook.settings()
+    found = [*findings.in_texts(texts, settings), *asked_in(texts, settings)]
+    fired = [_trigger(one.trigger, one.why, one.where) for one in found]
     known = set(known)
     return [trigger for trigger in _merged(rulebook, fired) if trigger["name"] not in known]
 
@@ -151,8 +153,10 @@ def _fired(
     texts: Iterable[tuple[str, str]],
 ) -> list[dict[str, Any]]:
     """Return what fires from structure, text and the engines' words."""
-    fired = [_trigger(one.trigger, one.why, one.where) for one in structural(facts, rulebook.settings())]
-    fired += [_trigger(one.trigger, one.why, one.where) for one in findings.in_texts([*texts_of(incident, proposal), *texts])]
+    texts, settings = list(texts), rulebook.settings()
+    found = [*structural(facts, settings), *asked_in(texts, settings)]
+    found += findings.in_texts([*texts_of(incident, proposal), *texts], settings)
+    fired = [_trigger(one.trigger, one.why, one.where) for one in found]
     fired += [
         _trigger(one.trigger, one.why, one.where)
         for one in findings.contradictions(proposal.description, proposal.args or {})

@@ -6,18 +6,18 @@ All of them only ever tighten. Nothing a caller writes takes a finding away; whe
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import re2
 
-from .customer import customer_texts
+from .customer import customer_pairs, customer_texts
 from .finding import Finding
 from .phrases import phrases
 from .text import folded, words_of
 from .wordlists import ASKS_FOR_A_PERSON, DEFAULT_SETTINGS
 
-__all__ = ["DEFAULT_SETTINGS", "customer_texts", "structural"]
+__all__ = ["DEFAULT_SETTINGS", "asked_in", "customer_texts", "structural"]
 
 MAX_NODES = 20_000  # leaves of args looked at; more is itself a reason to look
 MAX_JSON_IN_TEXT = 200_000
@@ -71,9 +71,14 @@ def structural(facts: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any
     found: list[Finding] = []
     found += _high_stakes(facts, _settings("high_stakes", settings))
     found += _irreversible(facts, _settings("irreversible", settings))
-    found += _from_the_customer(facts, settings)
+    found += _asked(customer_texts(facts), settings)
     found += _agent_failed(facts, _settings("agent_failed", settings))
     return found
+
+
+def asked_in(pairs: Iterable[tuple[str, str]], settings: Mapping[str, Mapping[str, Any]] | None = None) -> list[Finding]:
+    """Return user_request and user_complaint in context that came later, as (where, text) of `facts.context_texts`."""
+    return _asked(customer_pairs(pairs), settings)
 
 
 def words_in_name(name: str) -> list[str]:
@@ -271,13 +276,13 @@ def _destructive_args(args: Any) -> list[Finding]:
 # -- what the customer asks
 
 
-def _from_the_customer(facts: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]] | None) -> list[Finding]:
+def _asked(pairs: Iterable[tuple[str, str]], settings: Mapping[str, Mapping[str, Any]] | None) -> list[Finding]:
     asked = _settings("user_request", settings)
     complains = _settings("user_complaint", settings)
     table = phrases({"user_request": [*ASKS_FOR_A_PERSON, *asked["phrases"]], "user_complaint": complains["phrases"]})
     said = {"user_request": "The customer asks for a person", "user_complaint": "The customer disputes what was done"}
     found: dict[str, Finding] = {}
-    for where, text in customer_texts(facts):
+    for where, text in pairs:
         for trigger, words, _ in table.find(words_of(folded(text))):
             found.setdefault(trigger, Finding(trigger, f"{said[trigger]}: “{_short(words)}”", where))
         if len(found) == len(said):

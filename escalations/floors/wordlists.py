@@ -6,6 +6,8 @@ Phrases are written as `phrases.py` explains: `…` up to four other words, `(a|
 
 from typing import Any
 
+from .sensitivewords import SENSITIVE
+
 ASKS_FOR_A_PERSON = [
     # English
     "(speak|talk|chat|speaking|talking|discuss) (to|with)? … (human|humans|representative|rep|supervisor|operator|advisor|adviser|manager)",
@@ -133,6 +135,7 @@ DEFAULT_SETTINGS: dict[str, dict[str, Any]] = {
         "limits": {},  # exceptions: {"amount": 250} by name or {"refund.amount": 500} by action and name
     },
     "irreversible": {"verbs": IRREVERSIBLE_VERBS, "look_inside": True},
+    "sensitive_data": {"phrases": SENSITIVE, "contacts": 5},  # so many different e-mail addresses and telephone numbers are a list
     "user_request": {"phrases": []},  # more phrases than the built-in ones, which always count
     "user_complaint": {"phrases": COMPLAINS},
     "agent_failed": {"max_attempts": 3},

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from escalations.floors.triggers import DEFAULT_SETTINGS, customer_texts, structural, words_in_name
+from escalations.floors.facts import context_texts
+from escalations.floors.triggers import DEFAULT_SETTINGS, asked_in, customer_texts, structural, words_in_name
 from escalations.states import TRIGGERS
 
 
@@ -102,6 +103,14 @@ def test_only_the_customers_own_words_count():
     assert "user_request" not in fired(facts("reply", request="customer: where is it?\nagent: do you want to speak to a human?"))
     assert "user_request" in fired(facts("reply", request="customer: hello\nagent: hi\ncustomer: I want to speak to a human"))
     assert "user_request" in fired(facts("reply", request="agent: I want to speak to a human"))  # no transcript: whoever wrote it
+
+
+def test_what_a_customer_says_later_counts_as_well():
+    asks = "Let me speak to a human"
+    assert {one.trigger for one in asked_in(context_texts({"request": asks}))} == {"user_request"}
+    assert {one.trigger for one in asked_in(context_texts({"messages": [{"role": "user", "content": asks}]}))} == {"user_request"}
+    assert {one.trigger for one in asked_in(context_texts({"messages": [{"role": "user", "content": [{"text": asks}]}]}))} == {"user_request"}
+    assert asked_in(context_texts({"messages": [{"role": "assistant", "content": asks}], "summary": asks, "attempts": [{"result": asks}]})) == []
 
 
 @pytest.mark.parametrize("words", ["I want to file a complaint", "This is unacceptable", "your bot cancelled my order by mistake", "I never agreed to this", "Ich möchte mich beschweren", "je conteste cette décision", "quiero presentar una queja"])
