@@ -6,9 +6,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from escalations import canonical, lifecycle, wire
+from escalations import canonical, errors, lifecycle, wire
 from escalations.api import auth, fields, inputs, outputs, parsers
-from escalations.models import Incident
+from escalations.models import Incident, Proposal
 
 from .base import Door
 from .incidents import KEY, PROBLEM
@@ -98,17 +98,25 @@ class Deciding(Door):
         parsed = self.body()
         said = fields.read(inputs.DecisionIn, parsed.data)
         key = self.idempotency_key()
-        token = self.caller.credential
         # The address is part of what was asked: the same key and body on another proposal is another request.
         digest = canonical.body_digest({"proposal": str(pk), "body": parsed.original})
-        outcome = lifecycle.decide(
+        try:
+            outcome = self._decided(pk, said, key, digest)
+        except errors.NotFound:
+            if Proposal.objects.filter(pk=pk).exists():  # whoever knows the id is told why, as the pages do not
+                raise errors.NotYourQueue from None
+            raise
+        headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
+        return Response(told(outcome.proposal.incident_id), headers=headers)
+
+    def _decided(self, pk: Any, said: dict[str, Any], key: str | None, digest: str) -> lifecycle.Outcome:
+        token = self.caller.credential
+        return lifecycle.decide(
             pk, person=self.caller.as_person, type=said["type"], digest=said["args_digest"], version=said["version"],
             reason=said.get("reason", ""), args=said.get("args"), draft=said.get("draft"), message=said.get("message"),
             retry=said.get("retry", False), method="api", interactive=token.interactive,
             request_key=f"{token.key_id}:{key}" if key else None, request_digest=digest,
         )
-        headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
-        return Response(told(outcome.proposal.incident_id), headers=headers)
 
 
 def read_member(form: type[fields.Strict], data: dict[str, Any], name: str) -> dict[str, Any]:

@@ -146,7 +146,8 @@ def test_the_same_key_on_another_proposal_is_another_request(agent, reviewer, pr
 
 def test_others_queues_and_own_requests_are_refused(agent, reviewer, proposal):
     stranger = Speaker(token_for(PersonFactory(roles=["finance"])))
-    assert decide(stranger, proposal, yes(proposal)).status_code in (403, 404)
+    assert_problem(decide(stranger, proposal, yes(proposal)), 403, "not_your_queue")
+    assert stranger.post("/proposals/00000000-0000-7000-8000-000000000000/decision", yes(proposal)).status_code == 404
     agent.source.owner = reviewer.person
     agent.source.save()
 
