@@ -8,6 +8,7 @@ from escalations.states import Verdict
 
 from .. import groups, values
 from ..dossier import options_of
+from ..forms import needs_confirming
 from ..partials import page, part
 
 PAGE = "reviews/group.html"
@@ -37,6 +38,7 @@ def offered(request: HttpRequest, group: groups.Group) -> dict[str, object]:
         "options": [
             one for one in options if one.verdict != Verdict.EDIT and (group.equal or one.verdict not in groups.NEEDS_EQUAL)
         ],
+        "must_confirm": must_confirm(group),
         "why_not": authority.why_not(request.user, first),
         "args": values.table(first.args)[0],
     }
@@ -45,8 +47,8 @@ def offered(request: HttpRequest, group: groups.Group) -> dict[str, object]:
 def sign(request: HttpRequest, group: groups.Group, context: dict[str, object]) -> HttpResponse:
     """Decide the ticked rows and list what became of each, 200 or 409."""
     picks = [pick for text in request.POST.getlist("pick")[: groups.MOST] if (pick := groups.Pick.parse(text))]
-    typed = {name: request.POST.get(name, "") for name in ("type", "reason", "message")}
-    problems = problems_of(picks, typed)
+    typed = {name: request.POST.get(name, "") for name in ("type", "reason", "message", "read")}
+    problems = problems_of(picks, typed, must_confirm=must_confirm(group))
     if problems or not group.twins:
         context |= {
             "typed": typed,
@@ -65,7 +67,11 @@ def sign(request: HttpRequest, group: groups.Group, context: dict[str, object]) 
     return part(request, PAGE, "#group", {**context, **offered(request, left)})
 
 
-def problems_of(picks: list[groups.Pick], typed: dict[str, str]) -> list[str]:
+def must_confirm(group: groups.Group) -> bool:
+    return any(needs_confirming(twin.proposal) for twin in group.twins)
+
+
+def problems_of(picks: list[groups.Pick], typed: dict[str, str], *, must_confirm: bool) -> list[str]:
     """Return what is wrong with the form, in words."""
     verdict = typed["type"]
     said = []
@@ -75,6 +81,8 @@ def problems_of(picks: list[groups.Pick], typed: dict[str, str]) -> list[str]:
         said.append("Choose a decision first.")
     if verdict in groups.NEEDS_EQUAL and len({pick.digest for pick in picks}) > 1:
         said.append("These rows ask for different things. Approve only rows that are equal, or decide them one by one.")
+    if verdict in groups.NEEDS_EQUAL and must_confirm and not typed["read"]:
+        said.append("Tick that you have read what is signed.")
     if verdict == Verdict.REJECT and not typed["reason"].strip():
         said.append("Say why not: the agent and your colleagues read it.")
     if verdict == Verdict.RESPOND and not typed["message"].strip():

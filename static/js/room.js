@@ -16,7 +16,7 @@
 
   // A background look that fails is no news; an act that fails is: nobody may believe that it was signed.
   const failed = (event) => {
-    if (event.detail.elt.id === "arrivals") return;
+    if (event.detail.elt.closest("#arrivals")) return;
     const status = event.detail.xhr && event.detail.xhr.status;
     if (status === 403) say("That was refused. Nothing was done. Load the page again.");
     else if (status === 404) say("This is not yours to see any more. Nothing was done.");

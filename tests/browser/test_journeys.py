@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from escalations import audit, lifecycle
 from escalations.models import Decision, Proposal
 from escalations.states import Kind
-from tests.factories import SourceFactory
+from tests.factories import PersonFactory, SourceFactory, role
 
 from .conftest import PASSWORD
 
@@ -215,6 +215,26 @@ def test_claiming_swaps_the_row_and_keeps_the_focus(open_browser, ask, reviewer)
     expect(page.get_by_text("yours", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("^Release"))).to_be_focused()
     assert Proposal.objects.get(pk=proposal.pk).claimed_by == reviewer
+
+
+def test_what_arrives_is_announced_and_moves_nothing(open_browser, ask, reviewer, colleague):
+    ask(incident_title="the first")
+    elsewhere = ask(role=role("security"), incident_title="the second")
+    page = open_browser(reviewer)
+    page.clock.install()
+    page.goto("/")
+    page.keyboard.press("j")
+
+    manager = PersonFactory(roles=["manager"])
+    lifecycle.hand_over(elsewhere.pk, person=manager, role=role("finance"), why="money")
+    page.clock.fast_forward(21_000)
+
+    expect(page.get_by_role("status").filter(has_text="1 new")).to_be_visible()
+    expect(page.locator("#inbox-count")).to_have_text("2")
+    expect(page.locator("[data-row]")).to_have_count(1)
+    expect(page.locator("[data-row]")).to_be_focused()
+    page.get_by_role("link", name="1 new").click()
+    expect(page.locator("[data-row]")).to_have_count(2)
 
 
 @pytest.mark.parametrize("width", [1280, 390])

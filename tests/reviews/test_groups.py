@@ -32,6 +32,17 @@ def test_equal_twins_are_approved_together_each_with_its_own_signature(page, twi
     assert {one.method for one in Signature.objects.all()} == {"group"}
 
 
+def test_twins_of_high_risk_need_a_tick_for_a_yes(page, ask):
+    source = SourceFactory(name="billing-agent")
+    risky = [ask(source=source, incident_fingerprint="fp", risk="critical") for _ in range(2)]
+
+    bare = page.post(URL, {"pick": picks(*risky), "type": "approve"})
+    ticked = page.post(URL, {"pick": picks(*risky), "type": "approve", "read": "on"})
+
+    assert bare.status_code == 422 and "Tick that you have read" in bare.content.decode()
+    assert "2 of 2 signed" in ticked.content.decode()
+
+
 def test_one_that_moved_on_does_not_hold_up_the_others(page, twins, colleague):
     lifecycle.decide(
         twins[0].pk, person=colleague, type="reject", reason="no", digest=twins[0].args_digest, version=twins[0].version
