@@ -13,7 +13,6 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework.renderers import JSONRenderer
 
 from escalations import errors
-from escalations.models import Incident
 from escalations.states import Status
 
 from . import problems, waiting
@@ -96,15 +95,17 @@ def _seconds(request: HttpRequest) -> float:
 
 async def _wait(request: HttpRequest, incident_id: str, seconds: float) -> None:
     if isinstance(request, ASGIRequest):
-        await waiting.watch().settled(waiting.UUID(incident_id), seconds)
+        await waiting.watch().answered(waiting.UUID(incident_id), seconds)
         return
-    while seconds > 0 and not await in_thread(request, _is_settled, incident_id):
+    while seconds > 0 and not await in_thread(request, _is_answered, incident_id):
         await asyncio.sleep(min(STEP, seconds))
         seconds -= STEP
 
 
-def _is_settled(incident_id: str) -> bool:
-    return Incident.objects.filter(pk=incident_id, status=Status.SETTLED).exists()
+def _is_answered(incident_id: str) -> bool:
+    with connections["default"].cursor() as cursor:
+        cursor.execute(waiting.ANSWERED, [[waiting.UUID(incident_id)]])
+        return cursor.fetchone() is not None
 
 
 def _as_it_is(incident_id: str) -> bytes:

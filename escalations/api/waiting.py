@@ -18,7 +18,7 @@ import psycopg
 from django.db import connections
 
 from escalations.errors import Overloaded
-from escalations.states import Status
+from escalations.states import Stage, State, Status
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,16 @@ IDLE = 60.0  # seconds without a waiter after which the connection is closed
 MOST_WAITERS = 5_000
 PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds before connecting again
 
-_SETTLED = f"SELECT id FROM escalations_incident WHERE id = ANY (%s) AND status = '{Status.SETTLED}'"
+# Those of the incidents asked for that have an answer for their caller: settled, or rejected with `retry`, nobody's turn but theirs.
+ANSWERED = f"""
+SELECT id FROM escalations_incident AS incident
+WHERE id = ANY (%s) AND (
+    status = '{Status.SETTLED}'
+    OR status = '{Status.WAITING}'
+    AND NOT EXISTS (SELECT FROM escalations_proposal WHERE incident_id = incident.id AND state = '{State.PENDING}')
+    AND NOT EXISTS (SELECT FROM escalations_work WHERE incident_id = incident.id AND stage <> '{Stage.DONE}')
+)
+"""
 
 _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, "Watch"] = WeakKeyDictionary()
 
@@ -62,8 +71,8 @@ class Watch:
         if self.count >= MOST_WAITERS:
             raise Overloaded("Too many callers wait already. Nothing was stored; try again.", retry_after=5)
 
-    async def settled(self, incident_id: UUID, seconds: float) -> None:
-        """Return when the incident is settled, after `seconds`, or at once when the process is about to end.
+    async def answered(self, incident_id: UUID, seconds: float) -> None:
+        """Return when the incident has an answer for its caller, after `seconds`, or at once when the process is about to end.
 
         Whoever is cancelled here (the client hung up) takes only itself away.
         """
@@ -136,7 +145,7 @@ class Watch:
                 asked = {one for one in (_id(hint) for hint in hints) if one in self.waiting} | (self.fresh & set(self.waiting))
             self.fresh.clear()
             if asked:
-                found = await connection.execute(_SETTLED, [list(asked)])
+                found = await connection.execute(ANSWERED, [list(asked)])
                 for (incident_id,) in await found.fetchall():
                     self.wake(incident_id)
 

@@ -106,6 +106,26 @@ def test_what_is_settled_is_told_at_once(agent, waiting_proposal, person):
     assert run(story()).json()["status"] == "settled"
 
 
+def test_an_agent_hears_at_once_that_it_should_try_again(agent, waiting_proposal, person):
+    def reject():
+        lifecycle.decide(
+            waiting_proposal.pk, person=person, type="reject", digest=waiting_proposal.args_digest,
+            version=waiting_proposal.version, reason="Less, please.", retry=True,
+        )
+        connections.close_all()
+
+    async def story():
+        waiter = asyncio.create_task(get(agent, waiting_proposal, 60))
+        await until(lambda: waiting.watch().count == 1)
+        await asyncio.to_thread(reject)
+        async with asyncio.timeout(10):
+            return await waiter
+
+    said = run(story()).json()
+
+    assert (said["status"], said["decision"]["type"], said["decision"]["retry"]) == ("waiting", "reject", True)
+
+
 def test_a_post_waits_too_and_keeps_its_headers(agent, action):
     async def story():
         return await AsyncClient().post(
@@ -219,13 +239,13 @@ def test_it_waits_without_an_event_loop_of_its_own_too(agent, waiting_proposal, 
     """Under WSGI the thread is held, but the answer is the same."""
     monkeypatch.setattr(doors, "STEP", 0.05)
     began = threading.Event()
-    real = doors._is_settled
+    real = doors._is_answered
 
     def looked(incident_id):
         began.set()
         return real(incident_id)
 
-    monkeypatch.setattr(doors, "_is_settled", looked)
+    monkeypatch.setattr(doors, "_is_answered", looked)
     decider = threading.Thread(target=lambda: began.wait(5) and approve(waiting_proposal, person))
     decider.start()
 
