@@ -42,20 +42,8 @@ SAID = {
 }
 # Facts that say nothing to a person, or that the line says already.
 QUIET = frozenset(
-    {
-        "version",
-        "signed_digest",
-        "args_digest",
-        "delivery",
-        "digest",
-        "source",
-        "kind",
-        "comment",
-        "question",
-        "interactive",
-        "method",
-        "state",
-    }
+    {"version", "signed_digest", "args_digest", "body_digest", "digest", "delivery", "source", "kind", "comment", "question"}
+    | {"interactive", "method", "state", "policy_version", "role_why"}
 )
 
 
@@ -76,6 +64,8 @@ def said(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else ""
+    if isinstance(value, dict) and "engine" in value:
+        return f"{value['engine']}: {value.get('error') or ', '.join(said(value.get(name)) for name in ('severity', 'category'))}"
     if isinstance(value, list):
         return ", ".join(said(one) for one in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -106,18 +96,16 @@ def classified(word: Classification) -> Event:
         return Event(
             word.created_at,
             f"The engine “{word.engine}” could not say",
-            word.version,
+            "",
             "system",
             [("reason", word.error)],
             tone="bad",
         )
-    facts = [("severity", word.severity), ("category", word.category), ("rationale", word.rationale)]
+    facts = [("severity", word.severity), ("category", word.category), ("rationale", word.rationale), ("version", word.version)]
     if word.confidence is not None:
         facts.insert(2, ("confidence", f"{word.confidence:.0%}"))
     facts.append(("triggers", ", ".join(str(one.get("name", "")) for one in word.triggers)))
-    return Event(
-        word.created_at, f"Classified by “{word.engine}”", word.version, "system", [(name, text) for name, text in facts if text]
-    )
+    return Event(word.created_at, f"Classified by “{word.engine}”", "", "system", [(name, text) for name, text in facts if text])
 
 
 def delivered(delivery: Delivery) -> list[Event]:
