@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from escalations import clock, lifecycle, queue
 from escalations.floors.facts import context_texts
 from escalations.floors.judge import Judgement, judge, tightened
 from escalations.floors.risk import risk_of
 from escalations.floors.rulebook import Rulebook
-from escalations.models import Classification, Incident, Proposal, Work
+from escalations.models import Acknowledgement, Classification, Incident, Proposal, Work
 from escalations.states import Floor, Severity, Stage, State, Status, worst
 
 logger = logging.getLogger(__name__)
@@ -76,9 +77,7 @@ def acknowledgement_of(incident: Incident, words: list[Classification], judgemen
 
 def _judged(work: Work, rulebook: Rulebook, incident: Incident, proposal: Proposal, words: list[Classification]) -> Judgement:
     held = held_by_the_past(incident, proposal)
-    before = []
-    if proposal.author == "system" and proposal.revision > 1:
-        before.append({"name": "agent_failed", "why": proposal.description, "where": "acknowledgement"})
+    before = failed_before(incident) if proposal.revision > 1 else []
     added = [pair for item in incident.added_context.all() for pair in context_texts(item.context)]
     if work.attempts > queue.MAX_ATTEMPTS:
         return without_judgement(rulebook, incident, words, f"could not be routed: {work.error or 'its worker never finished'}")
@@ -103,11 +102,20 @@ def without_judgement(rulebook: Rulebook, incident: Incident, words: list[Classi
     return tightened(bare, rulebook, [trigger])
 
 
+def failed_before(incident: Incident) -> list[dict[str, Any]]:
+    """Return agent_failed where the agent reported that an outcome of this line failed: whoever writes the next revision, it stays."""
+    failed = Acknowledgement.objects.filter(decision__proposal__incident=incident, result="failed").order_by("-at").first()
+    if failed is None:
+        return []
+    why = f"The agent reports that it failed: {failed.detail}" if failed.detail else "The agent reports that it failed."
+    return [{"name": "agent_failed", "why": why[:400], "where": "acknowledgement"}]
+
+
 def held_by_the_past(incident: Incident, proposal: Proposal) -> str:
     """Return why a person must look whatever the rules say (law 12), or "". Two indexed queries at most.
 
-    A person (or a block) once stood before this line of revisions, or before the same action and args of this source within
-    seven days. What Countersign itself proposes (acknowledge) runs nothing and is the same for unlike incidents: only its own
+    A person (or a block) once stood before this line of revisions, or before the same action and args of this source: is asked
+    still, or was asked, or answered, within seven days. What Countersign itself proposes (acknowledge) runs nothing and is the same for unlike incidents: only its own
     line holds it.
     """
     asked = Proposal.objects.filter(routed_at__isnull=False).exclude(floor=Floor.AUTO)
@@ -115,10 +123,10 @@ def held_by_the_past(incident: Incident, proposal: Proposal) -> str:
         return "A person was asked about this line before."
     if proposal.author == "system":
         return ""
-    same: dict[str, Any] = {
-        "source_id": incident.source_id, "args_digest": proposal.args_digest, "created_at__gt": clock.now() - ASKED_WITHIN,
-    }
-    if asked.filter(**same).exclude(incident=incident).exists():
+    since = clock.now() - ASKED_WITHIN
+    lately = Q(routed_at__gt=since) | Q(settled_at=None) | Q(settled_at__gt=since)
+    same: dict[str, Any] = {"source_id": incident.source_id, "args_digest": proposal.args_digest}
+    if asked.filter(lately, **same).exclude(incident=incident).exists():
         return "A person was asked the same thing within seven days."
     return ""
 

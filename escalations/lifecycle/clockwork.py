@@ -13,7 +13,7 @@ from django.db.models import F
 
 from escalations import audit, clock, outbox
 from escalations.bulk import insert_many
-from escalations.models import Notice, Proposal, Role, StepRun
+from escalations.models import ContextItem, Notice, Proposal, Question, Role, StepRun
 from escalations.models.people import MANAGER
 from escalations.states import Fallback, Sending, State, Verdict
 
@@ -41,7 +41,7 @@ def run_out(limit: int = 200, only: Any = None) -> int:
         _step_up(stepping, now)
         for proposal in _whole(expired):
             _expire(proposal, now)
-    return len(due)
+    return len(stepping) + len(expired)
 
 
 def push_back(proposal_id: Any, *, by: timedelta) -> None:
@@ -173,9 +173,21 @@ def _expire(proposal: Proposal, now: datetime) -> None:
 
 
 def _why_no_yes(proposal: Proposal) -> str | None:
-    """Return why an approving fallback does not apply: a trigger fired, or a step was not told and waited out (section 5)."""
+    """Return why an approving fallback does not apply: a trigger fired, or a step was not told and waited out (section 5).
+
+    Nor does it where only a person's yes counts (law 12), where the caller wished for a no, or where what was waited out is not
+    what stands there now: the agent owes an answer, or has added to it.
+    """
     if proposal.triggers:
         return f"{', '.join(proposal.trigger_names)} fired"
+    if held := next((rule["why"] for rule in proposal.rules if not rule["name"]), ""):
+        return held.rstrip(".")
+    if proposal.claims.get("fallback") == Fallback.REJECT:
+        return "whoever asked wants a no when nobody answers"
+    if Question.objects.filter(incident_id=proposal.incident_id, answered_at=None).exists():
+        return "the agent has not answered what it was asked"
+    if ContextItem.objects.filter(incident_id=proposal.incident_id, received_at__gte=proposal.routed_at).exists():
+        return "context was added while it waited"
     steps = proposal.policy.get("steps", [])
     runs = list(StepRun.objects.filter(proposal=proposal, why="clock"))
     if len(runs) < len(steps):

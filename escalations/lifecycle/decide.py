@@ -17,6 +17,7 @@ from escalations.errors import (
     Invalid,
     NotFound,
 )
+from escalations.floors.facts import context_texts
 from escalations.floors.judge import judge
 from escalations.floors.rulebook import Rulebook
 from escalations.models import Decision, Person, Proposal, Signature, Work
@@ -156,7 +157,11 @@ def _edit(
     edited = _edited(proposal, person, args, draft)
     rulebook = Rulebook.load()
     held = "A reviewer edited this into what it is; a person decides."
-    judgement = judge(rulebook, proposal.incident, edited, words_of(proposal), held=held)
+    judgement = judge(
+        rulebook, proposal.incident, edited, words_of(proposal), held=held,
+        fired_before=[trigger for trigger in proposal.triggers if trigger["name"] == "agent_failed"],
+        texts=[pair for item in proposal.incident.added_context.all() for pair in context_texts(item.context)],
+    )
     if judgement.floor == Floor.BLOCK:
         raise Blocked(f"The rule “{judgement.settles.name if judgement.settles else ''}” blocks what this would become.")
     new_triggers = set(judgement.trigger_names) - set(proposal.trigger_names) - OF_THE_ENGINES

@@ -159,6 +159,8 @@ def acknowledge(
 ) -> Acknowledgement:
     """The agent has acted on the outcome. Once. `failed` opens a new proposal for a person, with the trigger agent_failed.
 
+    A no is no thing to fail at: it is recorded and asks nobody again (law 12), and where nothing ran, five revisions are enough.
+
     Raises DecisionExpired after `valid_until`, AlreadyAcknowledged, Invalid when the digest is not the one that may run, Conflict
     while nothing is decided, NotFound.
     """
@@ -186,7 +188,10 @@ def acknowledge(
                 "outcome.acknowledged", actor=actor, incident_id=incident.pk, proposal_id=decision.proposal_id, result=result,
                 args_digest=args_digest,
             )
-            if result == "failed":
+            asks_again = decision.args_digest is not None or (
+                decision.type != Verdict.REJECT and decision.proposal.revision < MAX_REVISIONS
+            )
+            if result == "failed" and asks_again:
                 _reopen(incident, decision, detail, actor)
     except IntegrityError:
         raise AlreadyAcknowledged from None
@@ -194,7 +199,10 @@ def acknowledge(
 
 
 def _reopen(incident: Incident, decision: Decision, detail: str, actor: audit.Actor) -> None:
-    """Hand a failed outcome to a person: the same content again, which will be routed with agent_failed."""
+    """Hand a failed outcome to a person: the same content again, which will be routed with agent_failed.
+
+    Who may not have signed it, because they had edited it into what it is, may not sign it again either.
+    """
     last = decision.proposal
     again = new_proposal(
         incident,
@@ -203,6 +211,7 @@ def _reopen(incident: Incident, decision: Decision, detail: str, actor: audit.Ac
          "args_schema": last.args_schema, "allowed_decisions": last.allowed_decisions, **last.claims},
         revision=last.revision + 1,
         author="system",
+        person=last.author_person,
     )
     again.save(force_insert=True)
     Work.objects.create(incident=incident, proposal=again)
