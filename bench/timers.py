@@ -24,7 +24,7 @@ PLAIN = """
 WITH due AS MATERIALIZED (
     SELECT id, incident_id, due_at, step, expires_at FROM escalations_proposal
     WHERE state = 'pending' AND routed_at IS NOT NULL AND due_at <= clock_timestamp()
-    ORDER BY due_at LIMIT 200 FOR UPDATE SKIP LOCKED
+    ORDER BY due_at LIMIT 500 FOR UPDATE SKIP LOCKED
 ), stepped AS (
     UPDATE escalations_proposal AS p SET step = p.step + 1, due_at = due.due_at + interval '4 hours', version = p.version + 1
     FROM due WHERE p.id = due.id RETURNING p.id

@@ -22,6 +22,7 @@ from .placing import next_due
 
 LATE = timedelta(minutes=2)  # a step that fired later than this was not waited out
 WARN_BEFORE = timedelta(minutes=30)
+EXPIRED_AT_ONCE = 50  # each is settled with some ten queries, and who wants to decide one of the others must not wait for all
 # What a step needs of a proposal: thousands come due together after an outage, and the rest of the row is wide.
 STEPPING = ("incident_id", "test", "step", "role_id", "asked", "due_at", "expires_at", "version", "policy")
 
@@ -32,11 +33,14 @@ def overdue_ids(limit: int = 200) -> list[Any]:
 
 
 def run_out(limit: int = 200, only: Any = None) -> int:
-    """Fire due steps and expiries; return how many. One transaction; `only` takes a single proposal (after a batch failed)."""
+    """Fire up to `limit` due steps and EXPIRED_AT_ONCE expiries; return how many, 0 when nothing is due.
+
+    One transaction; `only` takes a single proposal (after a batch failed).
+    """
     with transaction.atomic():
         now = clock.read()
         due = _take(now, limit, only)
-        expired = [one for one in due if one.expires_at is not None and one.expires_at <= now]
+        expired = [one for one in due if one.expires_at is not None and one.expires_at <= now][:EXPIRED_AT_ONCE]
         stepping = [one for one in due if one.expires_at is None or one.expires_at > now]
         _step_up(stepping, now)
         for proposal in _whole(expired):

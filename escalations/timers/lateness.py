@@ -14,7 +14,8 @@ from escalations import lifecycle, queue
 
 logger = logging.getLogger(__name__)
 
-BATCH = 200
+BATCH = 500
+FEW = 50  # fewer fired than this: the rest of what comes due waits for the next turn
 PUSH_BACK = timedelta(minutes=1)  # of a proposal that fails the first time; twice as long each time after
 LONGEST = timedelta(hours=1)
 
@@ -48,7 +49,7 @@ class Steps:
                 logger.warning("a batch of due steps failed, going one by one: %s at %s", type(error).__name__, queue.whence(error))
                 now_fired = self._one_by_one(stop)
             fired += now_fired
-            if now_fired < BATCH or time.monotonic() >= end:
+            if now_fired < FEW or time.monotonic() >= end:
                 break
         return fired
 
