@@ -7,9 +7,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests import database
-
-os.environ["DATABASE_URL"] = database.ensure()
 os.environ.setdefault("DEBUG", "1")
 os.environ["COUNTERSIGN_PROCESS"] = "command"
 os.environ.setdefault("SECRET_KEY", "tests-only-" + "x" * 50)
@@ -23,8 +20,9 @@ if not os.environ.get("COUNTERSIGN_DATA"):
 
 from hitl_site.databases import parse  # noqa: E402 - only now is the environment the tests' own
 from hitl_site.settings import *  # noqa: E402, F403
+from tests import database  # noqa: E402
 
-DATABASES = {"default": parse(os.environ["DATABASE_URL"])}
+DATABASES = {"default": parse(database.ensure())}
 if os.environ.get("COUNTERSIGN_TEST_DB"):
     DATABASES["default"]["TEST"] = {"NAME": os.environ["COUNTERSIGN_TEST_DB"]}
 
