@@ -87,6 +87,7 @@ class Dossier:
     floor: str
     classifications: list[Classification]
     context: "Context"
+    exception: list[tuple[str, str]]  # what is known of one: type, message, stacktrace and the like
     payload: str
     customer: str
     added: list["Context"]
@@ -139,6 +140,16 @@ def context_of(raw: Any, at: Any = None) -> Context:
     links = [link(one) for one in listed(rest.pop("links", None))]
     known = {name: text(rest.pop(name, None)) for name in ("request", "summary", "why")}
     return Context(messages=messages, attempts=attempts, links=links, rest=text(rest) if rest else "", at=at, **known)
+
+
+def exception_of(payload: Any) -> list[tuple[str, str]]:
+    """Return the parts of the exception a source sent, line ends as line ends; empty when it sent none."""
+    raised = payload.get("exception") if isinstance(payload, dict) else None
+    return [(str(name), text(value)) for name, value in raised.items()] if isinstance(raised, dict) else []
+
+
+def without_exception(payload: Any) -> Any:
+    return {name: value for name, value in payload.items() if name != "exception"} if exception_of(payload) else payload
 
 
 def text(value: Any) -> str:
@@ -244,7 +255,8 @@ def dossier_of(proposal: Proposal, person: Person) -> Dossier:
         floor=FLOORS.get(Floor(proposal.floor), ""),
         classifications=list(Classification.objects.filter(incident=incident)),
         context=context_of(incident.context),
-        payload=text(incident.payload),
+        exception=exception_of(incident.payload),
+        payload=text(without_exception(incident.payload)),
         customer=text(incident.customer),
         added=added,
         questions=list(Question.objects.filter(incident=incident).select_related("person")),

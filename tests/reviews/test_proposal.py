@@ -239,6 +239,16 @@ def test_an_incident_without_a_proposal_is_corrected_with_two_choices(page, ask)
     assert settled.args == {"severity": "critical", "category": "outage"}
 
 
+def test_an_exception_is_shown_with_its_lines(page, ask):
+    raised = {"type": "KeyError", "message": "'total'", "stacktrace": "Traceback:\n  File x, line 10", "retryable": False}
+    proposal = ask(incident_kind=Kind.EXCEPTION, incident_payload={"exception": raised, "host": "web-3"})
+
+    text = page.get(url(proposal)).content.decode()
+
+    assert "Traceback:\n  File x, line 10" in text and "KeyError" in text and "false" in text
+    assert "web-3" in text and "&quot;exception&quot;" not in text
+
+
 def test_the_page_costs_the_same_however_long_its_history_is(page, ask, reviewer, django_assert_max_num_queries):
     proposal = ask(incident_fingerprint="fp", args={f"key{n}": n for n in range(300)})
     for number in range(10):
