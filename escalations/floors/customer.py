@@ -6,7 +6,9 @@ from typing import Any
 
 _LONGEST = 50_000
 
-_SPEAKER = re.compile(r"^\s*(customer|user|client|caller|guest|human|agent|assistant|bot|ai|system|tool|support)\s*:", re.I | re.M)
+_SPEAKER = re.compile(
+    r"^[ \t]{0,20}(customer|user|client|caller|guest|human|agent|assistant|bot|ai|system|tool|support)[ \t]{0,5}:", re.I | re.M
+)
 _CUSTOMERS = frozenset(
     (
         "customer", "user", "client", "caller", "guest", "human",

@@ -106,13 +106,12 @@ _ODD_PUNCTUATION = re2.compile(f"[{''.join(map(chr, _PUNCTUATION))}]")
 _BORDERS = re2.compile(_BORDER.pattern)
 _NOT_DECOMPOSED = re2.compile(f"[{''.join(map(chr, _UNDECOMPOSED))}]")
 _BETWEEN = re.compile(r"[^\w.!?;:¿¡。！？…|]+|_+")
-_STOP = re.compile(r"[\s_]*[.!?;:¿¡。！？…|][\s.!?;:¿¡。！？…|_]*")
+_STOPS = re.compile("[!?;:¿¡。！？…|]")
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")
 _ASCII_WORDS = bytes(
     code if chr(code).isalnum() and code < 128 else ord(".") if chr(code) in ".!?;:|" else ord(" ") for code in range(256)
 ).lower()
-_ASCII_STOP = re.compile(r" *\.[ .]*")
-_SPACES = re.compile(r" {2,}")
+_STOP = re.compile(r" ?\.[ .]*")  # on text whose spaces are single, so that no run of them is looked at twice
 _APOSTROPHES = re.compile("['`´ʼ]")
 _MARKS = re.compile(r"[\u0300-\u036f]+")
 
@@ -125,14 +124,18 @@ def words_of(text: str) -> str:
         text = _PARAGRAPH.sub(" . ", text)
     if text.isascii():
         plain = text.encode("ascii").translate(_ASCII_WORDS, b"'`").decode("ascii")
-        return _SPACES.sub(" ", f" {_ASCII_STOP.sub(' . ', plain)} ")
+        return _sentences(plain)
     plain = _MARKS.sub("", unicodedata.normalize("NFD", text.casefold()))
     plain = unicodedata.normalize("NFC", plain)
     if _NOT_DECOMPOSED.search(plain):
         plain = plain.translate(_UNDECOMPOSED)
     plain = _APOSTROPHES.sub("", plain)
-    plain = _BETWEEN.sub(" ", plain)
-    return _SPACES.sub(" ", f" {_STOP.sub(' . ', plain)} ")
+    return _sentences(_STOPS.sub(".", _BETWEEN.sub(" ", plain)))
+
+
+def _sentences(plain: str) -> str:
+    joined = _STOP.sub(" . ", " ".join(plain.split())).strip(" ")
+    return f" {joined} "
 
 
 def _marks(text: str) -> Iterator[tuple[int, int, str]]:

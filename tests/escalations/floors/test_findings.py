@@ -12,7 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from escalations.classify.rules import speak
 from escalations.floors.findings import contradictions, in_texts
+from escalations.floors.text import tokens
+from escalations.floors.triggers import structural
 
 DATA = Path(os.environ.get("COUNTERSIGN_SHARED_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 
@@ -129,10 +132,28 @@ def test_where_names_the_field():
 def test_no_text_takes_long(text):
     started = time.process_time()
     in_texts([("body", text)])
-    assert time.process_time() - started < 0.5  # ordinary is below 10 ms; a pattern that backtracks would take minutes
+    assert time.process_time() - started < 0.3  # ordinary is below 10 ms; a pattern that looks twice takes seconds
     started = time.process_time()
     contradictions(text, {"amount": 3, "to": "x"})
     assert time.process_time() - started < 0.5
+
+
+def test_no_character_repeated_takes_long():
+    """Whatever one repeats: a pattern that starts over at every place of a run would show here."""
+    in_texts([("warm", "up")])
+    structural({"incident": {"request": "warm up"}})
+    speak({"incident": {"kind": "alert", "title": "warm up"}}), speak({"incident": {"kind": "question", "title": "warm up"}})
+    for character in " \n\t\\a1._-:[<@%&*\"é\u200b\u0430\U000e0041":
+        for text in (character * 20_000, f"{character} " * 10_000, f"{character}a" * 10_000, f"{character}\n" * 10_000, f"a{character * 3}" * 5_000):
+            asked = {"kind": "question", "title": text[:500], "body": text, "request": text, "payload": {"message": text}, "exception": {"message": text}}
+            started = time.process_time()
+            in_texts([("body", text)])
+            tokens(text)
+            contradictions(text, {"amount": text, "to": text, "count": 5})
+            structural({"incident": asked, "proposal": {"action": text[:200], "args": {"amount": text, "sql": text}}})
+            speak({"incident": {**asked, "kind": "alert"}})
+            speak({"incident": asked})
+            assert time.process_time() - started < 0.25, repr(text[:4])
 
 
 @settings(max_examples=200, deadline=None)
