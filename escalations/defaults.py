@@ -186,7 +186,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         100, "Info exceptions and alerts of a demo source",
-        'incident.kind in ["exception", "alert"] && source.demo',
+        'incident.kind in ["exception", "alert"] && source.demo && proposal.action == "acknowledge"',
         "Nothing runs when these are acknowledged; a demo source's noise need not wake anybody when an engine is sure.",
         None, None, Floor.AUTO, "threshold", 0.8, True,
     ),

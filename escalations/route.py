@@ -76,8 +76,8 @@ def acknowledgement_of(incident: Incident, words: list[Classification], judgemen
 
 
 def _judged(work: Work, rulebook: Rulebook, incident: Incident, proposal: Proposal, words: list[Classification]) -> Judgement:
-    held = held_by_the_past(incident, proposal)
     before = failed_before(incident) if proposal.revision > 1 else []
+    held = held_by_the_past(incident, proposal) or (before[0]["why"] if before else "")
     added = [pair for item in incident.added_context.all() for pair in context_texts(item.context)]
     if work.attempts > queue.MAX_ATTEMPTS:
         return without_judgement(rulebook, incident, words, f"could not be routed: {work.error or 'its worker never finished'}")

@@ -214,7 +214,8 @@ def _is_met(rule: RoutingRule, kind: str, words: Sequence[Classification], propo
         return True
     if rule.by == "lane" or rule.threshold is None:
         return False  # no lane has earned autonomy: there are none yet
-    counts = OWN_ENGINES | ({"llm"} if rule.model_counts and kind in NOTHING_RUNS else set())
+    nothing_runs = kind in NOTHING_RUNS and proposal.author == "system"  # an alert may bring an action of its own
+    counts = OWN_ENGINES | ({"llm"} if rule.model_counts and nothing_runs else set())
     spoke = [word for word in words if not word.error and word.confidence is not None]
     reached = any(word.engine in counts and word.confidence >= rule.threshold for word in spoke)
     # Whoever may not supply confidence may still take it away.

@@ -110,9 +110,10 @@ def test_default_rules_compile_and_only_the_demo_rule_lets_the_machine_act_alone
         (facts("question", tier="VIP"), ["VIP or flagged customers"]),
         (facts("action", "send_reply", flags=["chargeback"]), ["VIP or flagged customers"]),
         (facts("question", body="Where is my parcel?"), []),
-        (facts("exception", demo=True), ["Info exceptions and alerts of a demo source"]),
-        (facts("alert", demo=True, said="warning"), ["Exceptions and alerts above info", "Info exceptions and alerts of a demo source"]),
-        (facts("exception", demo=False), []),
+        (facts("exception", "acknowledge", demo=True), ["Info exceptions and alerts of a demo source"]),
+        (facts("alert", "acknowledge", demo=True, said="warning"), ["Exceptions and alerts above info", "Info exceptions and alerts of a demo source"]),
+        (facts("exception", "acknowledge", demo=False), []),
+        (facts("alert", "send_voucher", demo=True), []),
     ],
 )
 def test_a_default_rule_matches_what_it_is_named_for_and_nothing_else(given, expected):

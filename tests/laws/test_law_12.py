@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from escalations import clock, lifecycle
-from escalations.models import Decision, Proposal, RoutingRule
+from escalations.models import Decision, Proposal, RoutingRule, Trigger
 from tests.escalations.api.speaking import ACTION, Speaker, assert_problem, key_for
 from tests.factories import STANDARD, PersonFactory, RuleFactory, role
 
@@ -231,6 +231,17 @@ def test_a_failure_is_not_talked_away_by_a_quick_revision(agent, posted, generou
     revised = newest(done.incident_id)
     assert revised.revision == 3 and revised.state == "pending"
     assert "agent_failed" in revised.trigger_names
+
+
+def test_what_failed_comes_to_a_person_though_its_trigger_is_turned_off(agent, posted, generous, run_jobs):
+    Trigger.objects.filter(name="agent_failed").update(enabled=False)
+    generous()
+    done = posted(SMALL)
+    agent.post(f"/incidents/{done.incident_id}/ack", {"result": "failed", "args_digest": done.args_digest})
+    run_jobs()
+
+    again = newest(done.incident_id)
+    assert (again.revision, again.state) == (2, "pending")
 
 
 def test_what_a_test_key_asked_holds_too(agent, posted, generous):
