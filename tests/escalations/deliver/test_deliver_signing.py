@@ -27,7 +27,7 @@ def test_the_package_accepts_what_we_sign():
     assert Webhook(SECRET).verify(BODY, signing.headers("msg_1", BODY, [SECRET], real_now())) == json.loads(BODY)
 
 
-@pytest.mark.parametrize("secret", [SECRET, OTHER])
+@pytest.mark.parametrize("secret", [SECRET, OTHER], ids=["this one", "the other"])
 def test_during_a_rotation_either_secret_verifies(secret):
     headers = signing.headers("msg_1", BODY, [SECRET, OTHER], real_now())
     assert len(headers["webhook-signature"].split(" ")) == 2
