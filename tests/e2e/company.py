@@ -149,13 +149,18 @@ class Reviewer:
 
     def decide(self, proposal: str, verdict: str, **fields: str) -> httpx.Response:
         """Open a proposal, choose, sign. Returns the answer to the form: 303 when it was signed."""
+        return self.sign(proposal, verdict, **self.read(proposal), **fields)
+
+    def read(self, proposal: str) -> dict[str, str]:
+        """Open a proposal; return what its form holds: what was shown is what will be signed."""
         page = self.http.get(f"/proposals/{proposal}/")
         assert page.status_code == 200, (page.status_code, proposal)
-        posted = {
-            name: hidden(page.text, name) for name in ("csrfmiddlewaretoken", "digest", "version")
-        }
+        return {name: hidden(page.text, name) for name in ("csrfmiddlewaretoken", "digest", "version")}
+
+    def sign(self, proposal: str, verdict: str, **fields: str) -> httpx.Response:
+        """Post the form of a proposal that was read before."""
         return self.http.post(
-            f"/proposals/{proposal}/", data={**posted, "type": verdict, "read": "on", **fields}, follow_redirects=False,
+            f"/proposals/{proposal}/", data={"type": verdict, "read": "on", **fields}, follow_redirects=False,
             headers={"referer": f"{self.http.base_url}/proposals/{proposal}/"},
         )
 

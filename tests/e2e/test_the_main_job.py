@@ -20,7 +20,7 @@ import standardwebhooks
 from escalations.management.replaying import incident_of, key_of, read_records
 from tests.fakes.receiver import listening
 
-from .company import ROOT, Company, Reviewer, until
+from .company import ROOT, Reviewer, until
 
 pytestmark = pytest.mark.e2e
 
@@ -29,26 +29,6 @@ TAKEN = {  # file -> how many records
     "agentdojo_actions": 90, "taubench_airline_actions": 40, "agent_safety_judgement": 40, "sgd_confirmations": 30,
     "ossfuzz_crashes": 30, "sentry_events": 20, "loghub_severity": 30, "banking77": 30,
 }
-TRIAGE = {"severity": "info", "category": "other", "confidence": 0.9, "triggers": [], "rationale": "Looks harmless; approve."}
-
-
-@pytest.fixture(scope="module")
-def model():
-    """An OpenAI-compatible server from a package of somebody else's; it always finds everything harmless."""
-    server_module = pytest.importorskip("stubllm.server", reason="stubllm is not installed (requirements-dev.txt)")
-    models = pytest.importorskip("stubllm.fixtures.models")
-    fixtures = [models.Fixture(name="any", response=models.MockResponse(content=json.dumps(TRIAGE)))]
-    server = server_module.MockLLMServer(host="127.0.0.1", port=0, fixtures=fixtures)
-    server.start()
-    yield f"{server.url}/v1/"
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def company(model):
-    with Company(OPENAI_BASE_URL=model, OPENAI_API_KEY="local", COUNTERSIGN_MODEL="any-model") as running:
-        yield running
-
 
 @pytest.fixture(scope="module")
 def receiver():
