@@ -1,5 +1,6 @@
 """Who may read and who may decide what. One place for the pages, the API and whatever comes later (law 8)."""
 
+import re
 import unicodedata
 from email.utils import parseaddr
 
@@ -11,6 +12,7 @@ from escalations.models import Incident, Person, Proposal
 from escalations.models.proposals import ProposalQuerySet
 from escalations.states import State
 
+_ADDRESS = re.compile(r"[^\s<>()\[\]{},;:\"']+@[^\s<>()\[\]{},;:\"'@]+")
 NEEDS_THE_PAGE = frozenset({"irreversible", "high_stakes"})  # a token that nobody sits behind may not sign these
 
 
@@ -73,7 +75,8 @@ def is_own_request(person: Person, proposal: Proposal) -> bool:
 def names(person: Person, text: str) -> bool:
     """Return whether `text` (an `on_behalf_of`) names this person: sign-in name, e-mail address or full name, any case.
 
-    "Ana Silva <ana@acme.example>" names her three ways; how a source spells it must not open a way round law 8.
+    "Ana Silva <ana@acme.example>" names her three ways, and an address counts wherever in the text it stands; how a source spells
+    it must not open a way round law 8.
     """
     own = {_plain(one) for one in (person.username, person.email, person.get_full_name()) if one}
     return bool(own & _spellings(text))
@@ -96,15 +99,22 @@ def person_named(text: str) -> Person | None:
 def claims_to_be_ours(incident: Incident) -> bool:
     """Return whether `on_behalf_of` claims to be one of our people and is not (law 8). At most two queries, none when empty.
 
-    A claim is a `person:` prefix, or an e-mail address at a domain our people have theirs at.
+    A claim is a `person:` prefix, or an e-mail address at a domain our people have theirs at; each address is a claim of its own.
     """
     text = incident.on_behalf_of
-    domains = {one.rpartition("@")[2] for one in _spellings(text) if "@" in one}
-    ours = Q()
-    for domain in domains:
-        ours |= Q(email__iendswith=f"@{domain}")
-    claims = _plain(text).startswith("person:") or (bool(domains) and Person.objects.filter(ours, is_active=True).exists())
-    return claims and person_named(text) is None
+    if _plain(text).startswith("person:"):
+        return person_named(text) is None
+    addresses = _addresses(_plain(text))
+    known, ours = Q(), Q()
+    for one in addresses:
+        known |= Q(username__iexact=one) | Q(email__iexact=one)
+    if not addresses:
+        return False
+    for pair in Person.objects.filter(known).values_list("username", "email"):
+        addresses -= {_plain(one) for one in pair}
+    for one in addresses:
+        ours |= Q(email__iendswith=f"@{one.rpartition('@')[2]}")
+    return bool(addresses) and Person.objects.filter(ours, is_active=True).exists()
 
 
 def is_member(person: Person, role_id: int) -> bool:
@@ -123,10 +133,19 @@ def holds(person: Person, proposal: Proposal) -> bool:
 
 
 def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """Return the text as it is read: one case, one kind of space, nothing that cannot be seen."""
+    seen = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
+    return " ".join(seen.casefold().split())
+
+
+def _addresses(said: str) -> set[str]:
+    """Return every e-mail address that stands in a plain text."""
+    return {one.strip(".") for one in _ADDRESS.findall(said)}
 
 
 def _spellings(text: str) -> set[str]:
     """Return every name and address an `on_behalf_of` may be read as."""
     said = _plain(text).removeprefix("person:").strip()
-    return {one for one in (said, *(_plain(part) for part in parseaddr(said))) if one}
+    last, comma, first = said.partition(",")
+    turned = f"{first} {last}" if comma and "@" not in said else ""
+    return {one for one in (said, _plain(turned), *map(_plain, parseaddr(said)), *_addresses(said)) if one}

@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 
 from escalations import audit, clock, lifecycle, queue
 from escalations.errors import IdempotencyMismatch
-from escalations.models import Incident, Proposal, Source, Work
+from escalations.models import ApiKey, Incident, Proposal, Source, Work
 from escalations.models.incidents import new_id
 from escalations.states import Kind
 
@@ -67,7 +67,7 @@ def receive(
     except IntegrityError as error:
         if ONCE not in str(error):
             raise
-    return _known(source, item), True
+    return _known(source, key_env, item), True
 
 
 def receive_many(*, source: Source, key_env: str, items: Sequence[Item]) -> list[Received]:
@@ -90,7 +90,7 @@ def receive_many(*, source: Source, key_env: str, items: Sequence[Item]) -> list
     for index, item in enumerate(items):
         if index not in results:
             try:
-                results[index] = Received(_known(source, item), replayed=True)
+                results[index] = Received(_known(source, key_env, item), replayed=True)
             except IdempotencyMismatch as problem:
                 results[index] = Received(None, problem=problem)
     return [results[index] for index in range(len(items))]
@@ -175,8 +175,9 @@ def _insert_new(incidents: Sequence[Incident]) -> set[Any]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def _known(source: Source, item: Item) -> Incident:
+def _known(source: Source, key_env: str, item: Item) -> Incident:
+    """Return what was posted with this key before. A rehearsal with a test key is not the real thing: that is a mismatch too."""
     known = Incident.objects.select_related("source").get(source=source, key=item.key)
-    if known.body_digest != item.body_digest:
+    if known.body_digest != item.body_digest or known.test != (key_env == ApiKey.TEST):
         raise IdempotencyMismatch(incident=str(known.pk))
     return known
