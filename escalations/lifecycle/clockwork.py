@@ -22,7 +22,7 @@ from .placing import next_due
 
 LATE = timedelta(minutes=2)  # a step that fired later than this was not waited out
 WARN_BEFORE = timedelta(minutes=30)
-EXPIRED_AT_ONCE = 50  # each is settled with some ten queries, and who wants to decide one of the others must not wait for all
+EXPIRED_AT_ONCE = 100  # who wants to decide one of the others must not wait for all
 # What a step needs of a proposal: thousands come due together after an outage, and the rest of the row is wide.
 STEPPING = ("incident_id", "test", "step", "role_id", "asked", "due_at", "expires_at", "version", "policy")
 
@@ -43,8 +43,7 @@ def run_out(limit: int = 200, only: Any = None) -> int:
         expired = [one for one in due if one.expires_at is not None and one.expires_at <= now][:EXPIRED_AT_ONCE]
         stepping = [one for one in due if one.expires_at is None or one.expires_at > now]
         _step_up(stepping, now)
-        for proposal in _whole(expired):
-            _expire(proposal, now)
+        _expire(_whole(expired), now)
     return len(stepping) + len(expired)
 
 
@@ -147,33 +146,31 @@ def _step_up(proposals: Sequence[Proposal], now: datetime) -> None:
     outbox.open_notices(wanted)
 
 
-def _expire(proposal: Proposal, now: datetime) -> None:
-    """Its time is up: reject, unless the policy says otherwise in writing (law 6)."""
-    fallback = proposal.policy.get("fallback", Fallback.REJECT)
-    if fallback == Fallback.PARK:
-        _park(proposal, now)
-        return
-    yes = fallback == Fallback.APPROVE and (no := _why_no_yes(proposal)) is None
-    if fallback == Fallback.APPROVE and not yes:
-        reason = f"Nobody answered in time, and the policy's approval does not apply: {no}."
-    elif yes:
-        reason = "Nobody objected in time; the policy approves."
-    else:
-        reason = "Nobody answered in time; the policy rejects."
-    name = str(proposal.policy.get("name", "the policy"))
-    moves.settle(
-        proposal,
-        State.EXPIRED,
-        moves.Verdictum(
-            type=Verdict.APPROVE if yes else Verdict.REJECT,
-            by_kind="clock",
-            by_id=name,
-            by_name=f"the clock ({name})",
-            reason=reason,
-            runs=moves.Content.of(proposal) if yes else None,
-        ),
-        late_ms=_milliseconds(now - proposal.expires_at) if proposal.expires_at else None,
-    )
+def _expire(proposals: Sequence[Proposal], now: datetime) -> None:
+    """Their time is up: reject, unless the policy says otherwise in writing (law 6)."""
+    settling = []
+    for proposal in proposals:
+        fallback = proposal.policy.get("fallback", Fallback.REJECT)
+        if fallback == Fallback.PARK:
+            _park(proposal, now)
+            continue
+        no = _why_no_yes(proposal) if fallback == Fallback.APPROVE else ""
+        yes = no is None
+        if yes:
+            reason = "Nobody objected in time; the policy approves."
+        elif no:
+            reason = f"Nobody answered in time, and the policy's approval does not apply: {no}."
+        else:
+            reason = "Nobody answered in time; the policy rejects."
+        name = str(proposal.policy.get("name", "the policy"))
+        verdict = moves.Verdictum(
+            type=Verdict.APPROVE if yes else Verdict.REJECT, by_kind="clock", by_id=name, by_name=f"the clock ({name})",
+            reason=reason, runs=moves.Content.of(proposal) if yes else None,
+        )
+        late = now - proposal.expires_at if proposal.expires_at else timedelta(0)
+        settling.append((proposal, verdict, {"late_ms": _milliseconds(late)}))
+    if settling:
+        moves.settle_all(settling, State.EXPIRED)
 
 
 def _why_no_yes(proposal: Proposal) -> str | None:

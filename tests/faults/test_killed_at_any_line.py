@@ -86,7 +86,7 @@ def test_posting(point, stored):
     ("point", "stored"),
     [
         ("escalations.lifecycle.moves.move", False),
-        ("escalations.lifecycle.moves.Decision.objects.create", False),
+        ("escalations.lifecycle.moves.Decision.save", False),
         ("escalations.outbox.open_outcome", False),
         ("escalations.outbox.open_incident_settled", False),
         ("escalations.audit.record_many", False),

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from escalations import clock, lifecycle
-from escalations.models import AuditEntry, Decision, Notice, Proposal, Role, StepRun
+from escalations.models import AuditEntry, Decision, Delivery, Incident, Notice, Proposal, Role, StepRun
 from tests.factories import STANDARD, PersonFactory, ProposalFactory, role
 
 pytestmark = pytest.mark.django_db
@@ -172,3 +172,30 @@ def test_a_warning_is_said_once_before_it_runs_out():
     with clock.frozen_at(proposal.expires_at - timedelta(minutes=20)):
         assert [lifecycle.warn_expiring() for _ in range(2)] == [1, 0]
     assert Notice.objects.get().kind == "expiring"
+
+
+def test_many_that_run_out_together_are_each_settled_whole(steps):
+    """The batch leaves of each what settling one would leave."""
+    proposals = [ProposalFactory(policy=steps) for _ in range(12)]
+    parked = ProposalFactory(policy={**steps, "fallback": "park"})
+    Proposal.objects.update(step=2, due_at=proposals[0].expires_at, expires_at=proposals[0].expires_at)
+
+    with clock.frozen_at(proposals[0].expires_at):
+        assert lifecycle.run_out() == 13
+
+    assert Decision.objects.count() == Delivery.objects.filter(type="proposal.settled").count() == 12
+    assert Delivery.objects.filter(type="incident.settled").count() == 12
+    assert AuditEntry.objects.filter(action="proposal.decided").count() == 12
+    assert AuditEntry.objects.filter(action="incident.settled").count() == 12
+    assert Incident.objects.filter(status="settled").count() == 12
+    assert set(Decision.objects.values_list("signed_digest", flat=True)) == {one.args_digest for one in proposals}
+    parked.refresh_from_db()
+    assert (parked.state, parked.due_at) == ("pending", None)
+
+
+def test_a_hundred_expiries_cost_the_statements_of_a_few(steps, django_assert_max_num_queries):
+    expires_at = [ProposalFactory(policy=steps) for _ in range(40)][0].expires_at
+    Proposal.objects.update(due_at=expires_at, expires_at=expires_at)
+
+    with clock.frozen_at(expires_at), django_assert_max_num_queries(60):  # 40 of them are the hints to who waits
+        assert lifecycle.run_out() == 40
