@@ -5,7 +5,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # The browser journeys run where a Chromium is: CHROMIUM=/path/to/it, or one on the PATH.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: run test lint unit browser install
+.PHONY: run test test-chaos lint unit e2e browser install
 
 run:
 	@exec $(PYTHON) hitl_site/bootstrap.py
@@ -13,7 +13,7 @@ run:
 install:
 	@$(PYTHON) hitl_site/bootstrap.py --dev
 
-test: lint unit browser
+test: lint unit e2e browser
 
 lint: install
 	$(BIN)/ruff check .
@@ -22,6 +22,14 @@ lint: install
 
 unit: install
 	$(PYTEST) -n 2
+
+# The main job on the real processes, with the evaluation data beside this checkout; skips, and says so, without it.
+e2e: install
+	$(PYTEST) -m e2e tests/e2e
+
+# Kills and races on the real processes: minutes.
+test-chaos: install
+	$(PYTEST) -m chaos
 
 browser: install
 ifeq ($(strip $(CHROMIUM)),)

@@ -8,7 +8,7 @@ import pytest
 
 from .company import Reviewer, until
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.chaos
 
 KEYS, TWINS = 200, 20
 PROPOSALS = 200
