@@ -15,7 +15,11 @@ Behaviour = Callable[["Handler"], None]
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         receiver: Receiver = self.server.receiver
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        length = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # the sender hung up in the middle: no request at all, to any server
+            receiver.hung_up.set()
+            return
         with receiver.lock:
             receiver.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
             receiver.now_open += 1

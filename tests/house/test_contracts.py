@@ -63,7 +63,7 @@ def those_with(pattern):
 
 
 def test_no_text_is_declared_safe():
-    assert those_with(r"mark_safe|SafeString\(|__html__") == []
+    assert those_with(r"mark_safe|SafeString\([^)]|__html__") == []
 
 
 def test_nobody_hooks_signals_or_points_anywhere():
