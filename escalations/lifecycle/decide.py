@@ -88,6 +88,8 @@ def decide(
     except Conflict:
         if request_key and (known := _replay(request_key, request_digest)):
             return known  # the same request twice at once: the other one was first, and this one saw its decision
+        if request_key and type == Verdict.EDIT and (known := _became(proposal_id, person, args, draft)):
+            return known
         raise
     except IntegrityError as error:
         if request_key and "decision_request_once" in str(error) and (known := _replay(request_key, request_digest)):
@@ -102,6 +104,19 @@ def _replay(request_key: str, request_digest: str) -> Outcome | None:
     if known.request_digest != request_digest:
         raise IdempotencyMismatch
     return Outcome(known.proposal, known, replayed=True)
+
+
+def _became(proposal_id: Any, person: Person, args: dict[str, Any] | None, draft: dict[str, Any] | None) -> Outcome | None:
+    """Return the revision that this very edit of this person made when it was sent before. There is no decision to know it by."""
+    before = _shown(proposal_id)
+    revision = Proposal.objects.filter(
+        incident_id=before.incident_id, revision=before.revision + 1, author="person", author_person=person
+    ).first()
+    if before.state != State.SUPERSEDED or revision is None:
+        return None
+    new_draft = None if before.draft is None else {**before.draft, **(draft or {})}
+    digest = canonical.args_digest(before.action or None, before.args if new_draft else args, new_draft)
+    return Outcome(before, None, revision=revision, replayed=True) if digest == revision.args_digest else None
 
 
 def _shown(proposal_id: Any) -> Proposal:
