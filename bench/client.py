@@ -74,9 +74,12 @@ async def post(host: str, port: int, key: str, connections: int, seconds: float)
 async def wait(host: str, port: int, key: str, seconds: int, ids: list[str]) -> None:
     """Wait for every id at once; print "ready", then a line {"id", "at", "status"} as each answer comes."""
     open_now = 0
+    arriving = asyncio.Semaphore(64)
 
     async def one(identifier: str) -> None:
         nonlocal open_now
+        await arriving.acquire()
+        asyncio.get_running_loop().call_later(0.5, arriving.release)  # some 128 a second arrive, as agents would
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(
             f"GET /api/v1/incidents/{identifier}?wait={seconds} HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Proto: https\r\n"

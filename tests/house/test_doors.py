@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
+from hitl_site import body_cap
 from hitl_site.body_cap import BodyCap
 from hitl_site.doors import MachineHandler, TwoDoors
 
@@ -71,8 +72,9 @@ async def eats_everything(scope, receive, send):
 
 
 @pytest.fixture
-def door(settings):
+def door(settings, monkeypatch):
     settings.MAX_BODY_BYTES, settings.MAX_BATCH_BYTES = 100, 1000
+    monkeypatch.setattr(body_cap, "DRAIN_SECONDS", 0.1)
     return BodyCap(eats_everything)
 
 
