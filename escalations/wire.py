@@ -165,7 +165,7 @@ def moment(at: datetime | None) -> str | None:
 
 
 def estimated_wait_seconds(proposal: Proposal) -> int | None:
-    """Return about how many seconds until somebody decides this; None when settled, not routed, or nobody can know. Two queries."""
+    """Return about how many seconds until somebody decides this; None when settled or not routed. Two queries."""
     return estimates([proposal])[proposal.pk]
 
 
@@ -173,19 +173,21 @@ def estimates(proposals: Iterable[Proposal]) -> dict[UUID, int | None]:
     """Return the same for many, by id. Two queries at most.
 
     A role's pace is the median wait of its last decisions by people, and the median time between them for each item that is due
-    before; what was waited already counts, and nothing takes longer than the clock allows.
+    before; what was waited already counts, and nothing takes longer than the clock allows. A role that has not decided anything
+    lately has no pace: then it is the time until its step is due, by when it is asked to answer.
     """
     listed = list(proposals)
     open_ones = [one for one in listed if one.state == State.PENDING and one.role_id and one.routed_at and one.due_at]
     found: dict[UUID, int | None] = dict.fromkeys((one.pk for one in listed), None)
     paces = _paces() if open_ones else {}
     known = [one for one in open_ones if one.role_id in paces]
+    now = clock.now()
+    found |= {one.pk: max(0, round((one.due_at - now).total_seconds())) for one in open_ones if one.due_at}
     if not known:
         return found
     with connection.cursor() as cursor:
         cursor.execute(_PLACES, [QUEUE_COUNTED, [one.pk for one in known]])
         places = dict(cursor.fetchall())
-    now = clock.now()
     for one in known:
         wait, gap = paces[one.role_id]
         seconds = max(wait, (places.get(one.pk, 0) + 1) * gap) - (now - one.routed_at).total_seconds()

@@ -63,7 +63,7 @@ class DraftIn(Strict):
     to = Text(max_length=500, blank=False, one_line=True)
     subject = Text(max_length=1_000, one_line=True)
     body = Text()
-    format = Choice(["text"])
+    format = Choice(["text"], default="text")
 
 
 class DraftChangeIn(Strict):

@@ -173,7 +173,6 @@ REFUSED = [
     ({"proposal": {"action": "pay", "args_schema": {"$ref": "#"}}}, "/proposal/args_schema/$ref", "not_supported"),
     ({"proposal": {"action": "pay", "args_schema": {"pattern": "(?=x)"}}}, "/proposal/args_schema/pattern", "bad_pattern"),
     ({"proposal": {"action": "pay", "args_schema": {"type": 7}}}, "/proposal/args_schema/type", "bad_schema"),
-    ({"proposal": {"draft": {"to": "a@b.c", "subject": "s", "body": "b"}}}, "/proposal/draft/format", "required"),
     ({"proposal": {"draft": {"to": "a@b.c", "subject": "s", "body": "b", "format": "html"}}}, "/proposal/draft/format", "unknown_value"),
     ({"proposal": {"draft": {"to": "a\nb", "subject": "s", "body": "b", "format": "text"}}}, "/proposal/draft/to", "line_break"),
 ]
@@ -293,3 +292,12 @@ def test_the_list_costs_the_same_whatever_its_length(agent, size, django_assert_
 
     with django_assert_num_queries(6):  # key, rate, page, questions, proposals with role and decision, pace
         assert len(agent.get("/incidents").json()["items"]) == size
+
+
+def test_a_draft_is_text_unless_it_says_otherwise_and_that_is_what_is_signed(agent):
+    draft = {"to": "a@b.example", "subject": "s", "body": "b"}
+    bare = agent.post("/incidents", {"kind": "draft", "title": "t", "proposal": {"draft": draft}}).json()["proposal"]
+    full = agent.post("/incidents", {"kind": "draft", "title": "t", "proposal": {"draft": {**draft, "format": "text"}}}).json()["proposal"]
+
+    assert bare["draft"] == full["draft"] == {**draft, "format": "text"}
+    assert bare["args_digest"] == full["args_digest"]
