@@ -4,12 +4,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from escalations import authority
-from escalations.states import Verdict
+from escalations.defaults import CATEGORIES
+from escalations.states import Severity, Verdict
 
 from .. import groups, values
 from ..dossier import options_of
-from ..forms import needs_confirming
+from ..forms import DecisionForm, needs_confirming
 from ..partials import page, part
+from ..sentences import is_acknowledgement
+from . import proposal as proposal_page
 
 PAGE = "reviews/group.html"
 
@@ -19,7 +22,8 @@ def show(request: HttpRequest) -> HttpResponse:
     """Show the twins of one source and fingerprint; POST decides those that are ticked."""
     source, fingerprint = request.GET.get("source", "").replace("\0", ""), request.GET.get("fingerprint", "").replace("\0", "")
     group = groups.group_of(request.user, source, fingerprint)
-    context = {"source": source, "fingerprint": fingerprint, "group": group, "typed": {}}
+    typed = proposal_page.typed(group.twins[0].proposal, None) if group.twins else {}
+    context = {"source": source, "fingerprint": fingerprint, "group": group, "typed": typed}
     if request.method == "POST":
         return sign(request, group, context)
     if not group.twins:
@@ -35,9 +39,10 @@ def offered(request: HttpRequest, group: groups.Group) -> dict[str, object]:
     options = [one for one in options_of(first) if all(one.verdict in some for some in allowed)]
     return {
         "first": first,
-        "options": [
-            one for one in options if one.verdict != Verdict.EDIT and (group.equal or one.verdict not in groups.NEEDS_EQUAL)
-        ],
+        "options": [one for one in options if group.equal or one.verdict not in groups.NEEDS_EQUAL],
+        "acknowledgement": is_acknowledgement(first),
+        "severities": Severity.values,
+        "categories": list(CATEGORIES),
         "must_confirm": must_confirm(group),
         "why_not": authority.why_not(request.user, first),
         "args": values.table(first.args)[0],
@@ -47,8 +52,14 @@ def offered(request: HttpRequest, group: groups.Group) -> dict[str, object]:
 def sign(request: HttpRequest, group: groups.Group, context: dict[str, object]) -> HttpResponse:
     """Decide the ticked rows and list what became of each, 200 or 409."""
     picks = [pick for text in request.POST.getlist("pick")[: groups.MOST] if (pick := groups.Pick.parse(text))]
-    typed = {name: request.POST.get(name, "") for name in ("type", "reason", "message", "read")}
+    typed = {name: request.POST.get(name, "") for name in DecisionForm.base_fields}
     problems = problems_of(picks, typed, must_confirm=must_confirm(group))
+    edited: dict[str, object] = {}
+    if typed["type"] == Verdict.EDIT and picks and group.twins:
+        # All are equal, so one form speaks for them; each is signed at the version and digest it was shown with.
+        form = DecisionForm({**typed, "version": picks[0].version, "digest": picks[0].digest}, proposal=group.twins[0].proposal)
+        problems += [text for texts in form.errors.values() for text in texts if text not in problems]
+        edited = {} if problems else {name: form.signature()[name] for name in ("args", "draft") if name in form.signature()}
     if problems or not group.twins:
         context |= {
             "typed": typed,
@@ -56,7 +67,7 @@ def sign(request: HttpRequest, group: groups.Group, context: dict[str, object]) 
             "picked": {str(pick) for pick in picks},
         }
         return part(request, PAGE, "#group", {**context, **offered(request, group)}, status=422 if problems else 409)
-    signature: dict[str, object] = {"type": typed["type"], "reason": typed["reason"].strip()}
+    signature: dict[str, object] = {"type": typed["type"], "reason": typed["reason"].strip(), **edited}
     if typed["type"] == Verdict.RESPOND:
         signature["message"] = typed["message"]
     if typed["type"] == Verdict.REJECT:
@@ -77,10 +88,10 @@ def problems_of(picks: list[groups.Pick], typed: dict[str, str], *, must_confirm
     said = []
     if not picks:
         said.append("Tick at least one row.")
-    if verdict not in (Verdict.APPROVE, Verdict.REJECT, Verdict.RESPOND):
+    if verdict not in Verdict.values:
         said.append("Choose a decision first.")
     if verdict in groups.NEEDS_EQUAL and len({pick.digest for pick in picks}) > 1:
-        said.append("These rows ask for different things. Approve only rows that are equal, or decide them one by one.")
+        said.append("These rows ask for different things. Approve or edit only rows that are equal, or decide them one by one.")
     if verdict in groups.NEEDS_EQUAL and must_confirm and not typed["read"]:
         said.append("Tick that you have read what is signed.")
     if verdict == Verdict.REJECT and not typed["reason"].strip():

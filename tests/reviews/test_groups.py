@@ -100,3 +100,27 @@ def test_the_group_costs_the_same_whatever_its_size(page, ask, size, django_asse
     # session, person, newest incidents, may-I-read roles, twins; may-I-decide: owner and roles; inbox roles and count
     with clock.frozen_at(clock.now()), django_assert_num_queries(9):
         page.get(URL)
+
+
+def test_equal_twins_are_edited_together_each_by_itself(page, twins):
+    answer = page.post(URL, {"pick": picks(*twins[:2]), "type": "edit", "args": '{"order": 1182, "amount": 99}', "read": "on"})
+
+    assert "2 of 2 signed" in answer.content.decode()
+    assert [one.args["amount"] for one in Decision.objects.all()] == [99, 99]
+    assert {one.signed_digest for one in Decision.objects.all()} == {twins[0].args_digest}
+
+
+def test_different_twins_are_not_edited_together(page, twins, ask):
+    odd = ask(source=twins[0].source, incident_fingerprint="fp", args={"order": 1182, "amount": 9_999})
+
+    answer = page.post(URL, {"pick": picks(twins[0], odd), "type": "edit", "args": "{}", "read": "on"})
+
+    assert answer.status_code == 422 and not Decision.objects.exists()
+
+
+def test_a_group_edit_that_is_no_json_says_where_and_keeps_what_was_typed(page, twins):
+    answer = page.post(URL, {"pick": picks(*twins), "type": "edit", "args": '{"amount": }', "read": "on"})
+
+    text = answer.content.decode()
+    assert answer.status_code == 422 and "line 1" in text.lower() and "{&quot;amount&quot;: }" in text
+    assert not Decision.objects.exists()
