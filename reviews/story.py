@@ -34,6 +34,7 @@ SAID = {
     "proposal.revised": "Revised",
     "proposal.signed": "Signed",
     "proposal.repaired": "Repaired by the auditor",
+    "proposal.pushed_back": "Could not be dealt with when it was due: put back",
     "outcome.acknowledged": "The agent acknowledged the outcome",
     "delivery.opened": "An outcome was put in the outbox",
     "delivery.sent": "The outcome was delivered",

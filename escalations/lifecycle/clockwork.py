@@ -49,7 +49,16 @@ def run_out(limit: int = 200, only: Any = None) -> int:
 
 def push_back(proposal_id: Any, *, by: timedelta) -> None:
     """Move a due moment that cannot be dealt with, so that the rest of the line goes on. The auditor names it."""
-    Proposal.objects.filter(pk=proposal_id, state=State.PENDING).update(due_at=clock.read() + by)
+    with transaction.atomic():
+        stuck = Proposal.objects.select_for_update(of=("self",)).filter(pk=proposal_id, state=State.PENDING).first()
+        if stuck is None:
+            return
+        due_at = clock.read() + by
+        Proposal.objects.filter(pk=stuck.pk).update(due_at=due_at)
+        audit.record(
+            "proposal.pushed_back", actor=audit.CLOCK, incident_id=stuck.incident_id, proposal_id=stuck.pk, due_at=due_at,
+            was=stuck.due_at,
+        )
 
 
 def lapse_claims(limit: int = 200) -> int:

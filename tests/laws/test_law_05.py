@@ -17,8 +17,8 @@ from escalations.classify import conversation
 from escalations.errors import Invalid
 from escalations.models import Classification, Decision, Incident, Proposal, RoutingRule, Source, Trigger
 from tests.escalations.api.speaking import Speaker, assert_problem, key_for
-from tests.fakes.llm import FakeModel
 from tests.factories import RuleFactory, SourceFactory, role
+from tests.fakes.llm import FakeModel
 
 from .conftest import newest
 
