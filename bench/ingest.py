@@ -3,7 +3,8 @@
     python bench/ingest.py [--seconds 10] [--connections 16] [--rounds 3]
 
 One web process. Beside it, in the same run and turn by turn: plain PostgreSQL committing a row of the same bytes and a wake-up
-row on as many connections, without Python between; and the batch call. The profile says where one request's time goes.
+row on as many connections, without Python between; and the batch call. CPU is what the web process used for each incident, load
+is the machine's before the round. The profile says where one request's time goes.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import asyncio
 import cProfile
 import io
 import json
+import os
 import pstats
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import time
 import uuid
 
 import httpx
+import psutil
 import psycopg
 
 from bench import client, place
@@ -36,14 +39,22 @@ def measure() -> None:
 
     options = OPTIONS.parse_args()
     _, key = prepared()
-    print(f"{'':<34}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}")
-    with web() as port:
+    print(f"{'':<34}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'CPU ms':>9}{'load':>7}")
+    with web() as (port, process):
         for _ in range(options.rounds):
+            before, load = _busy(process), os.getloadavg()[0]
             ours = _posted(port, key, options)
-            print(f"{'POST /incidents':<34}{ours['per_second']:>10,.0f}{ours['p50_ms']:>9.1f}{ours['p99_ms']:>9.1f}", flush=True)
+            each = 1000 * (_busy(process) - before) / max(1, ours["accepted"])
+            print(
+                f"{'POST /incidents':<34}{ours['per_second']:>10,.0f}{ours['p50_ms']:>9.1f}{ours['p99_ms']:>9.1f}{each:>9.2f}{load:>7.1f}",
+                flush=True,
+            )
             if set(ours["statuses"]) != {"201"}:
                 print("  not all accepted:", ours["statuses"])
-            print(f"{'POST /incidents/batch of 500':<34}{_batches(port, key, options.seconds / 2):>10,.0f}", flush=True)
+            before = _busy(process)
+            accepted, took = _batches(port, key, options.seconds / 2)
+            each = 1000 * (_busy(process) - before) / max(1, accepted)
+            print(f"{'POST /incidents/batch of 500':<34}{accepted / took:>10,.0f}{'':>18}{each:>9.2f}", flush=True)
             print(f"{'plain PostgreSQL, same bytes':<34}{_plain(options):>10,.0f}", flush=True)
     if options.profile:
         _profile(key, options.profile)
@@ -54,8 +65,14 @@ def _posted(port: int, key: str, options: argparse.Namespace) -> dict:  # type: 
     return dict(json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout))
 
 
-def _batches(port: int, key: str, seconds: float) -> float:
-    """Post batches of 500 on two connections; return items a second."""
+def _busy(process: psutil.Process) -> float:
+    """Return the seconds of CPU the web process has used: the figure a neighbour on the machine does not change much."""
+    used = process.cpu_times()
+    return float(used.user + used.system)
+
+
+def _batches(port: int, key: str, seconds: float) -> tuple[int, float]:
+    """Post batches of 500 on two connections; return how many items were accepted, and in how many seconds."""
     accepted = [0, 0]
     end = time.monotonic() + seconds
 
@@ -75,7 +92,7 @@ def _batches(port: int, key: str, seconds: float) -> float:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(accepted) / (time.monotonic() - began)
+    return sum(accepted), time.monotonic() - began
 
 
 def _plain(options: argparse.Namespace) -> float:

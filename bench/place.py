@@ -15,7 +15,7 @@ INSIDE = "BENCH_INSIDE"
 
 
 def run(name: str, measure: Callable[[], None]) -> None:
-    """Make the database `countersign_bench_<name>`, then run this very command again inside, where `measure` finds Django set up.
+    """Make the database `countersign_bench_<name>_<pid>`, then run this very command again inside, where `measure` finds Django set up.
 
     A process of its own, because settings read the environment once.
     """
@@ -33,7 +33,7 @@ def run(name: str, measure: Callable[[], None]) -> None:
             "ENCRYPTION_KEYS": "YmVuY2hiZW5jaGJlbmNoYmVuY2hiZW5jaGJlbmNoYmU=", "PYTHONPATH": str(ROOT),
             "PUBLIC_URL": "https://127.0.0.1", "BEHIND_TLS_PROXY": "1",
         }
-        with _database(Path(folder), f"countersign_bench_{name}") as url:
+        with _database(Path(folder), f"countersign_bench_{name}_{os.getpid()}") as url:  # two runs at once do not drop each other's
             environment |= {"DATABASE_URL": url}
             raise SystemExit(subprocess.run([sys.executable, *sys.argv], env=environment, cwd=ROOT, check=False).returncode)
 

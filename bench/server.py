@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+import psutil
 from django.core.management import call_command
 
 from bench.place import ROOT
@@ -25,8 +26,8 @@ def prepared() -> tuple[Source, str]:
 
 
 @contextmanager
-def web() -> Iterator[int]:
-    """Run one web process; yield its port."""
+def web() -> Iterator[tuple[int, psutil.Process]]:
+    """Run one web process; yield its port and the process."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
@@ -40,7 +41,7 @@ def web() -> Iterator[int]:
             except httpx.HTTPError:
                 if process.poll() is not None:
                     raise SystemExit("the web process ended") from None
-        yield port
+        yield port, psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait(30)
