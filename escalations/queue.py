@@ -85,6 +85,17 @@ def wake(kind: str) -> bool:
     return bool(taken)
 
 
+def is_awake(kind: str) -> tuple[str, list[Any]]:
+    """Return a condition in SQL, with its values, that holds while the kind's job waits in the queue: `wake` would do nothing.
+
+    For a statement that writes what the job will find. As with `wake`, a job that begins in the moment before that commits may
+    miss it, and the timers wake again for whatever was missed.
+    """
+    now = clock.now()
+    condition = "EXISTS (SELECT FROM escalations_wakeup WHERE kind = %s AND queued_at BETWEEN %s AND %s)"
+    return condition, [kind, now - STALE, now + timedelta(minutes=1)]
+
+
 def woken(kind: str) -> None:
     """Say that the kind's job has begun: from here on new rows queue a new wake-up. First thing a job does, committed alone."""
     WakeUp.objects.filter(kind=kind).update(queued_at=None)

@@ -2,8 +2,9 @@
 
 import pytest
 from django.db import IntegrityError, transaction
+from django_q.models import OrmQ
 
-from escalations import errors, ingest
+from escalations import errors, ingest, queue
 from escalations.models import AuditEntry, Incident, Proposal, Work
 from tests.factories import SourceFactory
 
@@ -13,6 +14,13 @@ REFUND = {
     "kind": "action", "title": "Refund $250 for order 1182",
     "proposal": {"action": "refund", "args": {"order": 1182, "amount": 250}, "confidence": 0.62},
 }
+
+
+@pytest.fixture(params=["asleep", "awake"], autouse=True)
+def classifier(request, db):
+    """Whatever is posted is stored alike, whether a wake-up waits in the queue already or this post has to queue one."""
+    if request.param == "awake":
+        queue.wake("classify")
 
 
 @pytest.fixture
@@ -33,6 +41,13 @@ def test_an_incident_comes_with_its_proposal_its_work_and_its_audit_entry(source
     assert proposal.claims == {"confidence": 0.62}
     assert Work.objects.get().proposal == proposal
     assert AuditEntry.objects.get().action == "incident.received"
+
+
+def test_there_is_a_wake_up_for_it_and_only_one(source):
+    receive(source, key="1")
+    receive(source, key="2")
+
+    assert [row.task["func"] for row in OrmQ.objects.all()] == [queue.JOBS["classify"]]
 
 
 def test_a_handoff_has_no_proposal_of_its_own_yet(source):

@@ -6,12 +6,16 @@ database is looked at from outside, and the caller's retry is played.
 
 import os
 import signal
+import threading
+import time
 from datetime import timedelta
 from unittest import mock
 
 import pytest
 from django.db import connection
 from django.db.backends.postgresql.base import DatabaseWrapper
+from django.utils.module_loading import import_string
+from django_q.models import OrmQ
 
 from escalations import clock, ingest, lifecycle, queue, route
 from escalations.models import AuditEntry, Classification, Decision, Delivery, Incident, Proposal, Signature, StepRun, WakeUp, Work
@@ -34,8 +38,8 @@ def die_after(original):
     return wrapped
 
 
-def killed_at(point, act):
-    """Run `act` in a process of its own that is killed at `point`; return whether it was (and did not get through)."""
+def killed_at(point, act, after=False):
+    """Run `act` in a process of its own that is killed at `point` (or right after it); return whether it was."""
     connection.close()
     pid = os.fork()
     if pid == 0:
@@ -47,7 +51,7 @@ def killed_at(point, act):
                 with mock.patch.object(DatabaseWrapper, "_commit", die):
                     act()
             else:
-                with mock.patch(point, die):
+                with mock.patch(point, die_after(import_string(point)) if after else die):
                     act()
         finally:
             os._exit(0)
@@ -55,11 +59,22 @@ def killed_at(point, act):
     return os.WIFSIGNALED(status)
 
 
+def post_refund(source):
+    return ingest.receive(source=source, key_env="live", data=REFUND, key="k", body_digest="a" * 64)
+
+
+def all_or_nothing():
+    """Return whether the incident is there with everything that belongs to it, or nothing is."""
+    counts = {model.objects.count() for model in (Incident, Proposal, Work)}
+    counts.add(AuditEntry.objects.filter(action="incident.received").count())
+    assert counts in ({0}, {1})
+    return counts == {1}
+
+
 @pytest.mark.parametrize(
     ("point", "stored"),
     [
-        ("escalations.models.Work.save", False),
-        ("escalations.audit.record_many", False),
+        ("escalations.ingest.insert_together", False),
         ("escalations.queue.wake", False),
         ("at_commit", False),
         ("after_commit", True),
@@ -68,18 +83,67 @@ def killed_at(point, act):
 def test_posting(point, stored):
     source = SourceFactory()
 
-    def post():
-        return ingest.receive(source=source, key_env="live", data=REFUND, key="k", body_digest="a" * 64)
+    assert killed_at(point, lambda: post_refund(source))
+    assert all_or_nothing() is stored
+    assert OrmQ.objects.count() == int(stored)  # a wake-up comes with the incident, or not at all
 
-    assert killed_at(point, post)
-    counts = {model.objects.count() for model in (Incident, Proposal, Work)}
-    assert counts == {int(stored)}
-    assert AuditEntry.objects.filter(action="incident.received").count() == int(stored)
-
-    incident, replayed = post()
+    incident, replayed = post_refund(source)
     assert replayed is stored
-    assert Incident.objects.get() == incident
-    assert Work.objects.count() == Proposal.objects.count() == 1
+    assert Incident.objects.get() == incident and all_or_nothing()
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["before the statement", "after it"])
+def test_posting_while_a_wake_up_waits_already(stored):
+    source = SourceFactory()
+    queue.wake("classify")
+
+    assert killed_at("escalations.ingest.insert_together", lambda: post_refund(source), after=stored)
+    assert all_or_nothing() is stored
+
+    incident, replayed = post_refund(source)
+    assert replayed is stored
+    assert Incident.objects.get() == incident and all_or_nothing()
+    assert OrmQ.objects.count() == 1
+
+
+def waits_for_the_audit(looking):
+    """Return the server processes that wait to write to the audit, or are at it."""
+    return looking.execute(
+        "SELECT pid FROM pg_locks WHERE relation = 'escalations_auditentry'::regclass AND mode = 'RowExclusiveLock'"
+    ).fetchall()
+
+
+def until(is_so, seconds=30):
+    """Wait for something to become so, looking twenty times a second."""
+    end, pause = time.monotonic() + seconds, threading.Event()
+    while not is_so():
+        assert time.monotonic() < end, "it did not happen"
+        pause.wait(0.05)
+
+
+def test_posting_killed_while_the_database_is_at_it():
+    source = SourceFactory()
+    queue.wake("classify")
+    with connection.get_new_connection(connection.get_connection_params()) as holding:
+        # The last row of the statement has to wait; the others are written and not committed.
+        holding.execute("LOCK TABLE escalations_auditentry IN EXCLUSIVE MODE")
+        connection.close()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                post_refund(source)
+            finally:
+                os._exit(0)
+        until(lambda: waits_for_the_audit(holding))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        holding.rollback()
+        until(lambda: not waits_for_the_audit(holding))
+
+    stored = all_or_nothing()  # either is right: the database did not hear that the caller was gone
+    _, replayed = post_refund(source)
+    assert replayed is stored
+    assert all_or_nothing()
 
 
 @pytest.mark.parametrize(

@@ -118,3 +118,25 @@ def test_a_heartbeat_is_one_row_a_name():
     queue.beat("queue", n=2)
 
     assert Heartbeat.objects.get(name="queue").detail == {"n": 2}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("since", [None, 0, -9, -11, 59, 61], ids=str)
+def test_a_kind_is_awake_exactly_when_waking_it_would_do_nothing(since):
+    with clock.frozen_at(clock.now()):
+        WakeUp.objects.filter(kind="classify").update(queued_at=None if since is None else clock.now() + timedelta(seconds=since))
+        condition, values = queue.is_awake("classify")
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {condition}", values)
+            awake = cursor.fetchone()[0]
+
+        assert awake is not queue.wake("classify")
+
+
+@pytest.mark.django_db
+def test_a_kind_without_a_row_is_not_awake():
+    WakeUp.objects.all().delete()
+    condition, values = queue.is_awake("classify")
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {condition}", values)
+        assert cursor.fetchone() == (False,)

@@ -1,0 +1,96 @@
+"""Rows of several tables in one statement: every column, all or none, and nothing a model would have refused."""
+
+import json
+import uuid
+
+import pytest
+from django.db import DataError, IntegrityError, connection, models, transaction
+
+from escalations import audit, clock, lifecycle, prepared
+from escalations.models import AuditEntry, Incident, Proposal, Work
+from tests.factories import SourceFactory
+
+pytestmark = pytest.mark.django_db
+ONCE = ("source_id", "key")
+
+
+def rows(source, **fields):
+    incident = Incident(source=source, kind="action", body_digest="a" * 64, **{"key": "k", "title": "Refund", **fields})
+    proposal = lifecycle.new_proposal(incident, {"action": "refund", "args": {"amount": 2.5, "note": "naïve “☃”"}})
+    entry = audit.entry("incident.received", actor=audit.SYSTEM, incident_id=incident.pk)
+    return [incident, proposal, Work(incident=incident, proposal=proposal), entry]
+
+
+@pytest.mark.parametrize("model", [Incident, Proposal, Work, AuditEntry])
+def test_no_column_of_a_model_is_forgotten(model):
+    columns, readers = prepared._columns(model)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT column_name FROM information_schema.columns WHERE table_name = %s", [model._meta.db_table])
+        known = {name for (name,) in cursor.fetchall()}
+    generated = {field.column for field in model._meta.fields if isinstance(field, models.AutoField)}
+
+    assert {name.strip('"') for name in columns} == known - generated
+    assert len(readers) == len(columns)
+
+
+def test_what_was_written_is_what_was_given(db):
+    moment = clock.now()
+    given = rows(
+        SourceFactory(), payload={"deep": [1, None, {"x": "\u2028"}]}, customer={"tier": "gold"}, timeout_seconds=70_000, raw=b"\x00\xff",
+        sanitised=True, test=True, received_at=moment, body="a\\b'c\"d%s {}", triggers=["a,b", 'c"d', "NULL"],
+    )
+    assert prepared.insert_together(given, once=ONCE) is True
+
+    for one in given[:2]:
+        stored = type(one).objects.get(pk=one.pk)
+        for field in one._meta.concrete_fields:
+            was, now = getattr(one, field.attname), getattr(stored, field.attname)
+            assert (bytes(now) if isinstance(now, memoryview) else now) == was, field.attname
+    assert Work.objects.get().proposal == given[1]
+    assert json.loads(AuditEntry.objects.get().body)["incident"] == str(given[0].pk)
+
+
+def test_absent_json_is_null_in_the_database_and_not_the_word(db):
+    prepared.insert_together(rows(SourceFactory(), payload=None))
+
+    assert Incident.objects.filter(payload__isnull=True).exists()
+
+
+def test_all_or_none(db):
+    given = rows(SourceFactory())
+    given[1].action = "x" * 201  # longer than its column: refused, not cut
+
+    with pytest.raises(DataError), transaction.atomic():
+        prepared.insert_together(given, once=ONCE)
+    assert not Incident.objects.exists() and not Work.objects.exists() and not AuditEntry.objects.exists()
+
+
+def test_the_database_s_constraints_hold(db):
+    source = SourceFactory()
+    prepared.insert_together(rows(source))
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        prepared.insert_together(rows(source))
+
+
+def test_what_is_there_once_stays_once(db):
+    source = SourceFactory()
+    assert prepared.insert_together(rows(source), once=ONCE) is True
+    again = rows(source)
+    assert prepared.insert_together(again, once=ONCE) is False
+
+    assert again[0]._state.adding
+    assert Incident.objects.count() == Proposal.objects.count() == Work.objects.count() == AuditEntry.objects.count() == 1
+
+
+def test_on_a_condition(db):
+    source = SourceFactory()
+    assert prepared.insert_together(rows(source), only_if="%s::int = 2", params=[1]) is None
+    assert not Incident.objects.exists()
+    assert prepared.insert_together(rows(source), only_if="%s::int = 2", params=[2]) is True
+
+
+def test_rows_that_refer_to_nothing_are_refused_at_the_end(transactional_db):
+    with pytest.raises(IntegrityError):
+        prepared.insert_together([Work(incident_id=uuid.uuid4())])
+    assert not Work.objects.exists()
