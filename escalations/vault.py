@@ -79,7 +79,7 @@ def mint(prefix: str) -> Minted:
     if prefix not in PREFIXES:
         raise ValueError(f"unknown key prefix {prefix!r}")
     key_id, secret = _random(KEY_ID_LENGTH), _random(SECRET_LENGTH)
-    return Minted(key_id, secret, _hash(secret), f"{prefix}_{key_id}_{secret}")
+    return Minted(key_id, secret, hash_of(secret), f"{prefix}_{key_id}_{secret}")
 
 
 def parse_key(text: str) -> tuple[str, str, str] | None:
@@ -93,7 +93,12 @@ def parse_key(text: str) -> tuple[str, str, str] | None:
 
 def matches(secret: str, secret_hash: str) -> bool:
     """Say whether `secret` is the one that was hashed, in a time that does not depend on where they differ."""
-    return hmac.compare_digest(_hash(secret), secret_hash)
+    return hmac.compare_digest(hash_of(secret), secret_hash)
+
+
+def hash_of(secret: str) -> str:
+    """Return what is stored of a key's secret: 64 hex."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def new_signing_secret() -> str:
@@ -103,7 +108,3 @@ def new_signing_secret() -> str:
 
 def _random(length: int) -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

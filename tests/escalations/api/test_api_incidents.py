@@ -290,7 +290,7 @@ def test_the_list_costs_the_same_whatever_its_length(agent, size, django_assert_
         ProposalFactory(incident=IncidentFactory(source=agent.source))
     agent.get("/incidents")
 
-    with django_assert_num_queries(6):  # key, rate, page, questions, proposals with role and decision, pace
+    with django_assert_num_queries(5):  # key with its count, page, questions, proposals with role and decision, pace
         assert len(agent.get("/incidents").json()["items"]) == size
 
 
