@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -41,7 +42,8 @@ async def in_thread(request: HttpRequest, function: Callable[..., Result], *args
         raise errors.Overloaded(retry_after=problems.RETRY_AFTER)
     _in_flight += 1
     try:
-        return await sync_to_async(_piece, thread_sensitive=False, executor=_threads)(function, args)
+        # Not sync_to_async, which prepares every call for coming back to this loop from inside the thread. Nothing here does.
+        return await asyncio.get_running_loop().run_in_executor(_threads, copy_context().run, _piece, function, args)
     finally:
         _in_flight -= 1
 
