@@ -1,6 +1,7 @@
 """Route what was classified: into a role's queue, or to a decision by policy. What cannot be judged goes to a person (law 6)."""
 
 import logging
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -47,7 +48,8 @@ def route_one(work: Work, rulebook: Rulebook) -> None:
         incident = (
             Incident.objects.select_for_update(of=("self",)).select_related("source__owner").get(pk=work.incident_id)
         )
-        if not queue.finish(work, Stage.DONE):
+        # A copy: how often it was claimed is still to be judged by, and what fails below is given back as it was claimed.
+        if not queue.finish(copy(work), Stage.DONE):
             return  # the lease lapsed and another worker has it
         if incident.status == Status.SETTLED or (work.proposal_id and pending is None):
             return  # withdrawn, revised or routed meanwhile
@@ -76,13 +78,13 @@ def acknowledgement_of(incident: Incident, words: list[Classification], judgemen
 
 
 def _judged(work: Work, rulebook: Rulebook, incident: Incident, proposal: Proposal, words: list[Classification]) -> Judgement:
-    before = failed_before(incident) if proposal.revision > 1 else []
-    held = held_by_the_past(incident, proposal) or (before[0]["why"] if before else "")
-    added = [pair for item in incident.added_context.all() for pair in context_texts(item.context)]
     if work.attempts > queue.MAX_ATTEMPTS:
         return without_judgement(rulebook, incident, words, f"could not be routed: {work.error or 'its worker never finished'}")
     try:
         with transaction.atomic():  # a savepoint: a query that fails inside must not take the routing with it
+            before = failed_before(incident) if proposal.revision > 1 else []
+            held = held_by_the_past(incident, proposal) or (before[0]["why"] if before else "")
+            added = [pair for item in incident.added_context.all() for pair in context_texts(item.context)]
             return judge(rulebook, incident, proposal, words, held=held, fired_before=before, texts=added)
     except Exception as error:
         logger.exception("judging failed", extra={"incident": str(incident.pk)})

@@ -64,7 +64,7 @@ def token(db):
 def posted(agent, run_jobs):
     """Post an incident over HTTP, let the real jobs run, and return the newest proposal of it."""
 
-    def post(body=None, *, speaker=agent, key=None, jobs=True, **more):
+    def post(body=None, /, *, speaker=agent, key=None, jobs=True, **more):
         answer = speaker.post("/incidents", json.loads(json.dumps({**(body or ACTION), **more})), key=key)
         assert answer.status_code == 201, answer.content
         if jobs:
