@@ -117,8 +117,8 @@ def held_by_the_past(incident: Incident, proposal: Proposal) -> str:
     """Return why a person must look whatever the rules say (law 12), or "". Two indexed queries at most.
 
     A person (or a block) once stood before this line of revisions, or before the same action and args of this source: is asked
-    still, or was asked, or answered, within seven days. What Countersign itself proposes (acknowledge) runs nothing and is the same for unlike incidents: only its own
-    line holds it.
+    still, or was asked, or answered, within seven days. What Countersign itself proposes (acknowledge) runs nothing and is the same
+    for unlike incidents: only its own line holds it.
     """
     asked = Proposal.objects.filter(routed_at__isnull=False).exclude(floor=Floor.AUTO)
     if proposal.revision > 1 and asked.filter(incident=incident).exists():

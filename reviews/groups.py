@@ -96,6 +96,12 @@ def _usual(texts: list[str]) -> str | None:
     return most if texts.count(most) * 2 > len(texts) else None
 
 
+def picked(person: Person, source: str, fingerprint: str, picks: list[Pick]) -> dict[UUID, Proposal]:
+    """Return what was ticked, by id, settled meanwhile or not; what is of no group, or of another one, is not in it. Two queries."""
+    of_group = access.proposals_for(person).filter(incident__source__name=source, incident__fingerprint=fingerprint)
+    return of_group.select_related("source", "incident").in_bulk([pick.pk for pick in picks])
+
+
 def decide(person: Person, picks: list[Pick], signature: dict[str, object]) -> list[Result]:
     """Sign each picked row as it was shown; one that moved on does not hold up the others. One transaction each."""
     named = access.proposals_for(person).select_related("source").in_bulk([pick.pk for pick in picks])

@@ -1,5 +1,6 @@
 """Decide twins together: each row signed as it was shown, each settled by itself."""
 
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
@@ -52,12 +53,14 @@ def offered(request: HttpRequest, group: groups.Group) -> dict[str, object]:
 def sign(request: HttpRequest, group: groups.Group, context: dict[str, object]) -> HttpResponse:
     """Decide the ticked rows and list what became of each, 200 or 409."""
     picks = [pick for text in request.POST.getlist("pick")[: groups.MOST] if (pick := groups.Pick.parse(text))]
+    shown = groups.picked(request.user, str(context["source"]), str(context["fingerprint"]), picks)
+    picks = [pick for pick in picks if pick.pk in shown]  # a form of this page names no row of another
     typed = {name: request.POST.get(name, "") for name in DecisionForm.base_fields}
-    problems = problems_of(picks, typed, must_confirm=must_confirm(group))
+    problems = problems_of(picks, typed, must_confirm=any(needs_confirming(one) for one in shown.values()))
     edited: dict[str, object] = {}
     if typed["type"] == Verdict.EDIT and picks and group.twins:
         # All are equal, so one form speaks for them; each is signed at the version and digest it was shown with.
-        form = DecisionForm({**typed, "version": picks[0].version, "digest": picks[0].digest}, proposal=group.twins[0].proposal)
+        form = DecisionForm({**typed, "version": picks[0].version, "digest": picks[0].digest}, proposal=shown[picks[0].pk])
         problems += [text for texts in form.errors.values() for text in texts if text not in problems]
         edited = {} if problems else {name: form.signature()[name] for name in ("args", "draft") if name in form.signature()}
     if problems or not group.twins:
@@ -83,9 +86,14 @@ def must_confirm(group: groups.Group) -> bool:
 
 
 def problems_of(picks: list[groups.Pick], typed: dict[str, str], *, must_confirm: bool) -> list[str]:
-    """Return what is wrong with the form, in words."""
+    """Return what is wrong with the form, in words; put the reason and the message as the page of one would read them."""
     verdict = typed["type"]
     said = []
+    for name in ("reason", "message"):
+        try:
+            typed[name] = DecisionForm.base_fields[name].clean(typed[name])
+        except ValidationError as error:
+            said += [f"{name.capitalize()}: {text}" for text in error.messages]
     if not picks:
         said.append("Tick at least one row.")
     if verdict not in Verdict.values:

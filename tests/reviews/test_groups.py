@@ -124,3 +124,19 @@ def test_a_group_edit_that_is_no_json_says_where_and_keeps_what_was_typed(page, 
     text = answer.content.decode()
     assert answer.status_code == 422 and "line 1" in text.lower() and "{&quot;amount&quot;: }" in text
     assert not Decision.objects.exists()
+
+
+@pytest.mark.parametrize("form", [{"type": "reject", "reason": "a\0b"}, {"type": "respond", "message": "a\0b"}, {"type": "reject", "reason": "x" * 30_000}])
+def test_a_group_takes_no_text_that_one_alone_would_not_take(page, twins, form):
+    answer = page.post(URL, {"pick": picks(*twins), **form})
+
+    assert answer.status_code == 422 and not Decision.objects.exists()
+
+
+def test_a_row_of_another_group_is_not_signed_by_this_ones_form(page, twins, ask):
+    """So that a tick asked for there is not left out here."""
+    risky = ask(source=twins[0].source, incident_fingerprint="other", risk="critical")
+
+    page.post(URL, {"pick": picks(twins[0], risky), "type": "approve"})
+
+    assert [one.proposal_id for one in Decision.objects.all()] == [twins[0].pk]
