@@ -1,8 +1,8 @@
 """Statements that run with every POST: planned once a connection, and rows of several tables in one of them.
 
-Measured on one POST of 2 KB, two cores: each statement Django sends costs the web process 0.3 to 0.6 ms (compiling, quoting every
-value into the text, giving up the interpreter and getting it back), and PostgreSQL plans it anew each time. What runs thousands
-of times a minute goes this way; everything else has no reason to.
+A statement of Django's is compiled, has every value quoted into its text and is planned by PostgreSQL anew each time it is sent.
+What runs hundreds of times a second goes this way instead; everything else has no reason to. Measured on one POST: planning alone
+was 0.7 of 1.05 ms of PostgreSQL's CPU (0.71 to 0.32 ms for the insert, 0.34 to 0.06 ms for the key).
 """
 
 import json
@@ -38,6 +38,8 @@ def run(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     never made up from what somebody sent. JSON comes back as text.
     """
     connection.ensure_connection()
+    if connection.connection.prepare_threshold is None:  # Django's own cursors cannot prepare, and so it forbids it
+        connection.connection.prepare_threshold = 0
     raw = _PreparedCursor(connection.connection)
     with connection.make_debug_cursor(raw) if connection.queries_logged else connection.make_cursor(raw) as cursor:
         cursor.execute(sql, params)

@@ -89,6 +89,8 @@ def door(view: type[Door], *, waits: frozenset[str] = frozenset()) -> Callable[.
 
 
 def _seconds(request: HttpRequest) -> float:
+    if not request.META.get("QUERY_STRING"):
+        return 0.0
     try:
         return wait_of(request.GET.get("wait"))
     except errors.Invalid:

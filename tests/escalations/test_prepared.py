@@ -94,3 +94,12 @@ def test_rows_that_refer_to_nothing_are_refused_at_the_end(transactional_db):
     with pytest.raises(IntegrityError):
         prepared.insert_together([Work(incident_id=uuid.uuid4())])
     assert not Work.objects.exists()
+
+
+def test_a_statement_is_planned_once_a_connection(db):
+    for number in range(3):
+        prepared.insert_together(rows(SourceFactory(), timeout_seconds=[None, 60, 70_000][number]), once=ONCE)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sum(generic_plans + custom_plans) FROM pg_prepared_statements WHERE statement LIKE '%escalations_work%'")
+        assert cursor.fetchone()[0] >= 3
