@@ -12,7 +12,7 @@ import psutil
 
 from hitl_site import env
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a new try
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0  # seconds before a new try
 STEADY_AFTER = 60.0  # seconds alive after which a process counts as healthy again
 
 
@@ -53,9 +53,14 @@ class Child:
             self.process = None
         if self.process is None and time.monotonic() >= self.next_try:
             environment = {**os.environ, "COUNTERSIGN_PROCESS": self.name, "PYTHONUNBUFFERED": "1"}
-            self.process = subprocess.Popen(
-                self.command, cwd=env.BASE_DIR, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
-            )
+            try:
+                self.process = subprocess.Popen(
+                    self.command, cwd=env.BASE_DIR, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+                )
+            except OSError as error:  # no memory or no process to be had just now
+                self.said(f"{self.name} could not be started: {error.strerror}; trying again in {self.pause:.0f} s.")
+                self.next_try = time.monotonic() + self.pause
+                return
             self.began = time.monotonic()
             self.noted()
 

@@ -65,6 +65,10 @@ class Embedded:
         except OSError as error:
             raise Failed(f"The database cannot be set up below {self.data_dir}: {error.strerror or error}.") from error
 
+    def is_running(self) -> bool:
+        """Return whether the server this process started is there."""
+        return self.process is not None and self.process.poll() is None
+
     def stop(self) -> None:
         """End the server and wait for it: politely first, then without asking."""
         if self.process is not None:

@@ -250,7 +250,7 @@ ANCHOR_URL = env.ANCHOR_URL
 DEADMAN_URL = env.DEADMAN_URL
 METRICS_TOKEN = env.METRICS_TOKEN
 CLAIM_SECONDS = env.CLAIM_SECONDS
-HEARTBEAT_DEAD_AFTER = 90  # seconds without a heartbeat after which a process counts as dead
+HEARTBEAT_DEAD_AFTER = env.HEARTBEAT_DEAD_AFTER
 
 # --- mail: EMAIL_URL=smtp://user:password@host:587 (smtps:// for TLS from the start); unset, the console prints it -----------
 

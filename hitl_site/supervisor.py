@@ -24,10 +24,11 @@ from hitl_site.children import Child, end_leftovers
 from hitl_site.embedded import Embedded, Failed
 from hitl_site.welcome import welcome
 
-DEAD_AFTER = 90.0  # seconds without a heartbeat
+DEAD_AFTER = float(env.HEARTBEAT_DEAD_AFTER)
 STOP_SECONDS = 30.0
 LOOK_EVERY = 5.0
 READY_SECONDS = 60.0
+DATABASE_PAUSE = 2.0  # seconds before a database that could not be started is tried again
 
 HEARTBEATS = "SELECT name, EXTRACT(EPOCH FROM clock_timestamp() - at)::float8 FROM escalations_heartbeat"
 
@@ -49,6 +50,7 @@ class Supervisor:
         self.lock: IO[str] | None = None
         self.children: list[Child] = []
         self.web_seen = 0.0
+        self.database_next_try = 0.0
 
     def run(self) -> int:
         """Run until told to stop; return the status to leave with."""
@@ -118,9 +120,10 @@ class Supervisor:
                 self.tell_reaper(f"group {child.pid}")
                 with contextlib.suppress(psutil.Error):
                     running.append((child.pid, psutil.Process(child.pid).create_time()))
-        draft = self.state.with_suffix(".new")
-        draft.write_text(json.dumps(running))
-        draft.replace(self.state)
+        with contextlib.suppress(OSError):  # on a full disk the reaper alone knows, and that is no reason to stop
+            draft = self.state.with_suffix(".new")
+            draft.write_text(json.dumps(running))
+            draft.replace(self.state)
 
     def start_database(self) -> None:
         """Start the embedded database, unless one is given."""
@@ -174,16 +177,26 @@ class Supervisor:
         while not self.stopping.wait(0.5):
             for child in self.children:
                 child.keep_running()
-            if self.database and self.database.process and self.database.process.poll() is not None:
-                say("The database ended; starting it again.")
-                self.database.start()
-                self.tell_reaper(f"database {self.database.process.pid}")
+            self.keep_database_running()
             if time.monotonic() - looked >= LOOK_EVERY:
                 looked = time.monotonic()
                 self.end_the_frozen()
 
+    def keep_database_running(self) -> None:
+        """Start the embedded database when it ended. What stands in its way now (a full disk, say) may be gone in a moment."""
+        if self.database is None or self.database.is_running() or time.monotonic() < self.database_next_try:
+            return
+        say("The database ended; starting it again.")
+        try:
+            self.database.start()
+        except Failed as error:
+            say(f"{error} Trying again in {DATABASE_PAUSE:.0f} s.")
+            self.database_next_try = time.monotonic() + DATABASE_PAUSE
+        if self.database.process is not None:
+            self.tell_reaper(f"database {self.database.process.pid}")
+
     def end_the_frozen(self) -> None:
-        """Kill what has had no heartbeat for 90 s; the next look starts it again."""
+        """Kill what has had no heartbeat for too long; the next look starts it again."""
         web, worker, timers = self.children
         if self.web_answers():
             self.web_seen = time.monotonic()
