@@ -31,7 +31,7 @@ FALLBACKS = {
 }
 FLOORS = {
     Floor.AUTO: "The rules would let this go alone, but something else held it.",
-    Floor.REVIEW: "The rules want a person to decide this.",
+    Floor.REVIEW: "A person must decide this.",
     Floor.BLOCK: "A rule blocks this.",
 }
 
@@ -201,13 +201,9 @@ def revisions_of(proposal: Proposal) -> list[Revision]:
     )
     out: list[Revision] = []
     for before, one in zip([None, *line], line, strict=False):
-        changed = values.changes(_signed(before), _signed(one)) if before else []
+        changed = values.changes(values.signed(before), values.signed(one)) if before else []
         out.append(Revision(one, changed[:100], max(0, len(changed) - 100)))
     return out
-
-
-def _signed(proposal: Proposal) -> dict[str, Any]:
-    return {"action": proposal.action, "args": proposal.args, "draft": proposal.draft}
 
 
 def similar_to(proposal: Proposal, person: Person) -> list[Proposal]:
@@ -228,6 +224,11 @@ def similar_to(proposal: Proposal, person: Person) -> list[Proposal]:
         if found := list(decided.filter(incident_id__in=ids)[:SIMILAR]):
             return found
     return list(decided.filter(action=proposal.action)[:SIMILAR])
+
+
+def last_words(incident: Incident) -> list[Classification]:
+    """Return what each engine said last: it speaks again of every revision. One query."""
+    return list({word.engine: word for word in Classification.objects.filter(incident=incident)}.values())
 
 
 def dossier_of(proposal: Proposal, person: Person) -> Dossier:
@@ -253,7 +254,7 @@ def dossier_of(proposal: Proposal, person: Person) -> Dossier:
         hidden=has_hidden(proposal.content) or "\\u" in proposal.content,
         clock=clock_of(proposal),
         floor=FLOORS.get(Floor(proposal.floor), ""),
-        classifications=list(Classification.objects.filter(incident=incident)),
+        classifications=last_words(incident),
         context=context_of(incident.context),
         exception=exception_of(incident.payload),
         payload=text(without_exception(incident.payload)),

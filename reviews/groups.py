@@ -73,7 +73,8 @@ def group_of(person: Person, source: str, fingerprint: str) -> Group:
     )
     rows = found[:MOST]
     flat = [
-        {row.path: row.value for row in values.leaves({"action": one.action, "args": one.args, "draft": one.draft})} for one in rows
+        {row.path: row.value for row in values.leaves({name: part for name, part in values.signed(one).items() if part is not None})}
+        for one in rows
     ]
     paths = list(dict.fromkeys(path for one in flat for path in one))
     differing = [path for path in paths if len({one.get(path) for one in flat}) > 1]

@@ -17,7 +17,7 @@ SAID = {
     "incident.settled": "Nothing is open any more",
     "proposal.routed": "Routed",
     "proposal.decided": "Decided",
-    "proposal.withdrawn": "Withdrawn by the source",
+    "proposal.withdrawn": "Withdrawn",
     "proposal.superseded": "Replaced by a newer revision",
     "proposal.stepped": "Not answered in time: escalated",
     "proposal.escalated": "Escalated by hand",
@@ -44,8 +44,10 @@ SAID = {
 # Facts that say nothing to a person, or that the line says already.
 QUIET = frozenset(
     {"version", "signed_digest", "args_digest", "body_digest", "digest", "delivery", "source", "kind", "comment", "question"}
-    | {"interactive", "method", "state", "policy_version", "role_why"}
+    | {"interactive", "method", "state", "policy_version", "role_why", "item"}
 )
+NOBODYS = frozenset({"incident.settled"})  # what follows from something else, told before it with whose it was
+FACTS = {"answered": "questions answered", "seconds": "more time"}
 
 
 @dataclass
@@ -72,18 +74,27 @@ def said(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def told(name: str, value: Any) -> str:
+    """Return one fact as text; empty for one that says nothing."""
+    if name == "seconds" and isinstance(value, int):
+        hours, minutes = value // 3600, value % 3600 // 60
+        return " ".join(part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part)
+    return "" if name == "answered" and not value else said(value)
+
+
 def events_of(entries: Iterable[AuditEntry]) -> list[Event]:
     """Return one event per audit entry. No queries but the entries' own."""
     out = []
     for entry in entries:
         body = json.loads(entry.body)
-        facts = [(name.replace("_", " "), said(value)) for name, value in (body.get("facts") or {}).items() if name not in QUIET]
+        known = (body.get("facts") or {}).items()
+        facts = [(FACTS.get(name, name.replace("_", " ")), told(name, value)) for name, value in known if name not in QUIET]
         actor = body.get("actor") or {}
         out.append(
             Event(
                 entry.at,
                 SAID.get(entry.action, entry.action),
-                str(actor.get("name") or entry.actor),
+                "" if entry.action in NOBODYS else str(actor.get("name") or entry.actor),
                 entry.actor_kind,
                 [(name, text) for name, text in facts if text],
                 entry.proposal_id,

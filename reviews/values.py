@@ -70,6 +70,11 @@ def changes(before: Any, after: Any) -> list[Change]:
     return [Change(path, old.get(path), new.get(path)) for path in paths if old.get(path) != new.get(path)]
 
 
+def signed(one: Any) -> dict[str, Any]:
+    """Return the parts of a proposal that are signed, or of a decision that may run."""
+    return {"action": one.action, "args": one.args, "draft": one.draft}
+
+
 def editable(value: Any) -> str:
     """Return JSON to edit by hand, in which a character that cannot be seen is written as its escape."""
     written = json.dumps(value, ensure_ascii=False, indent=2)

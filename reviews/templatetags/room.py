@@ -13,10 +13,11 @@ from django.utils.safestring import SafeString
 
 from escalations import clock
 from escalations.floors import text
+from escalations.states import Verdict
 
 from .. import inbox
 from ..sentences import Bit, asked
-from ..values import plain
+from ..values import Change, changes, plain, signed
 
 register = template.Library()
 
@@ -49,6 +50,12 @@ def sentence(bits: Iterable[Bit]) -> SafeString:
 def asks(proposal: Any) -> SafeString:
     """Return what a proposal asks, in one line made from its action and args."""
     return sentence(asked(proposal))
+
+
+@register.filter
+def edited(decision: Any, proposal: Any) -> list[Change]:
+    """Return what may run instead of what was proposed, leaf by leaf; nothing for a decision that changed nothing."""
+    return changes(signed(proposal), signed(decision)) if decision and decision.type == Verdict.EDIT else []
 
 
 def _zone(context: template.Context) -> zoneinfo.ZoneInfo | Any:

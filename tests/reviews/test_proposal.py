@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from escalations import lifecycle
-from escalations.models import Decision, Proposal
+from escalations.models import Classification, Decision, Proposal
 from escalations.states import Kind
+from tests.factories import WorkFactory
 
 from .conftest import signature
 
@@ -295,3 +296,30 @@ def test_signing_in_again_after_an_act_comes_back_to_the_proposal(page, ask):
     answer = page.get(f"{url(proposal)}acts/")
 
     assert answer.status_code == 303 and answer["Location"] == url(proposal)
+
+
+def test_why_it_came_names_no_rule_where_there_is_none(page, ask):
+    held = ask(rules=[{"name": "", "floor": "review", "why": "A person was asked about this line before."}])
+    bare = ask(rules=[], triggers=[])
+
+    text = page.get(url(held)).content.decode()
+    assert "A person was asked about this line before." in text and "Rule “" not in text
+    text = page.get(url(bare)).content.decode()
+    assert "No rule speaks of this" in text and "A person must decide this." not in text
+
+
+def test_an_engine_that_spoke_of_two_revisions_is_shown_once(page, ask):
+    proposal = ask()
+    for category in ("refund", "payment"):
+        work = WorkFactory(incident=proposal.incident)
+        Classification.objects.create(incident=proposal.incident, work=work, engine="rules", severity="info", category=category)
+
+    assert [word.category for word in page.get(url(proposal)).context["d"].classifications] == ["payment"]
+
+
+def test_a_question_is_read_at_the_head_of_its_page(page, ask):
+    asked = ask(kind=Kind.QUESTION, author="system", action="acknowledge", args={"severity": "info", "category": "other"},
+                incident_kind=Kind.QUESTION, incident_title="Which warehouse ships to Malta?")  # fmt: skip
+    heading = page.get(url(asked)).content.decode().split("<header class=\"asked\">")[1].split("</header>")[0]
+
+    assert "Which warehouse ships to Malta?" in heading

@@ -1,10 +1,11 @@
 """What is over: the story of an incident, and what was settled."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
-from escalations import clock, lifecycle
+from escalations import audit, clock, lifecycle
 from escalations.models import Classification, Delivery, DeliveryAttempt
 from tests.factories import WorkFactory, role
 
@@ -96,3 +97,31 @@ def test_settled_costs_the_same_whatever_its_length(page, ask, reviewer, size, d
     # session, person, may-I-read roles, the page with its decisions, sources; inbox roles and count
     with clock.frozen_at(clock.now()), django_assert_num_queries(7):
         page.get("/settled/")
+
+
+def test_what_an_edit_made_of_it_stands_wherever_the_decision_does(page, ask):
+    proposal = ask()
+    args = {**proposal.args, "amount": 90}
+    page.post(f"/proposals/{proposal.pk}/", signature(proposal, type="edit", args=json.dumps(args), reason="half"))
+    twin = ask(source=proposal.source)
+
+    for where in ("/settled/", f"/incidents/{proposal.incident_id}/", f"/proposals/{proposal.pk}/", f"/proposals/{twin.pk}/"):
+        text = page.get(where).content.decode()
+        assert "args.amount" in text, where
+        assert "<del>250</del>" in text and "<ins>90</ins>" in text, where
+
+
+def test_the_story_reads_like_a_sentence(page, ask, reviewer):
+    proposal = ask()
+    lifecycle.extend(proposal.pk, person=reviewer, by=timedelta(hours=1, minutes=30), why="")
+    lifecycle.ask_back(proposal.pk, person=reviewer, text="Is there a photo?")
+    source = audit.Actor.source(proposal.source)
+    lifecycle.add_context(proposal.incident_id, context={"summary": "yes"}, actor=source)
+    lifecycle.withdraw(proposal.incident_id, actor=source)
+
+    events = {event.what: event for event in page.get(f"/proposals/{proposal.pk}/").context["d"].history}
+
+    assert events["Given more time"].facts == [("more time", "1 h 30 min")]
+    assert events["Context was added"].facts == [("questions answered", "1")]
+    assert events["Withdrawn"].who == proposal.source.name
+    assert events["Nothing is open any more"].who == ""
