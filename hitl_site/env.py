@@ -4,6 +4,7 @@ Values are read when this module is imported, once a process. Reading never fail
 kind, and then with a sentence that names the setting.
 """
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -91,8 +92,17 @@ ALLOWED_HOSTS = words("ALLOWED_HOSTS")
 # server (a database or a secret of one's own) switch it off: production is never turned into development by a file.
 DEBUG = flag("DEBUG", not DATABASE_URL and not SECRET_KEY and (DATA_DIR / "development").exists())
 
+
+
+def _port() -> int:
+    """Return the port that the `make run` of this data folder took, which the marker tells, else 8000."""
+    with contextlib.suppress(OSError, ValueError):
+        return int((DATA_DIR / "development").read_text(encoding="ascii")) if DEBUG else 8000
+    return 8000
+
+
 HOST = text("HOST", "127.0.0.1")
-PORT = number("PORT", 8000)
+PORT = number("PORT", _port())
 PUBLIC_URL = text("PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
 BEHIND_TLS_PROXY = flag("BEHIND_TLS_PROXY", False)

@@ -88,7 +88,7 @@ class Supervisor:
             raise Failed(f"Countersign already runs on {env.DATA_DIR}; stop it first.") from error
         self.lock = lock
         if env.flag("DEBUG", False) and not env.SECRET_KEY:
-            (env.DATA_DIR / "development").touch()
+            (env.DATA_DIR / "development").write_text(f"{env.PORT}\n", encoding="ascii")  # for commands beside us
 
     def end_what_is_left(self) -> None:
         """Forget a run that was killed, and end what it left."""

@@ -95,3 +95,28 @@ def test_a_number_that_is_none_is_refused_in_one_sentence(tmp_path):
     told = manage("check", **SAFE, COUNTERSIGN_DATA=str(tmp_path), PORT="eighty")
 
     assert told.stderr.strip() == "countersign: PORT must be a whole number, not 'eighty'."
+
+
+def port_seen(folder, **settings):
+    told = subprocess.run(
+        [sys.executable, "-c", "from hitl_site import env; print(env.PORT, env.PUBLIC_URL)"],
+        cwd=ROOT, env={"PATH": os.environ["PATH"], "COUNTERSIGN_DATA": str(folder), **settings}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    return told.stdout.split()
+
+
+def test_a_command_finds_the_port_of_the_run_beside_it(tmp_path):
+    (tmp_path / "development").write_text("8431\n")
+
+    assert port_seen(tmp_path) == ["8431", "http://127.0.0.1:8431"]
+    assert port_seen(tmp_path, PORT="8500") == ["8500", "http://127.0.0.1:8500"]
+    assert port_seen(tmp_path, SECRET_KEY="a server's own")[0] == "8000"
+
+
+@pytest.mark.parametrize("marker", ["", "no number", None])
+def test_a_marker_without_a_port_means_the_usual_one(tmp_path, marker):
+    if marker is not None:
+        (tmp_path / "development").write_text(marker)
+
+    assert port_seen(tmp_path)[0] == "8000"
