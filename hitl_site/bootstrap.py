@@ -30,8 +30,9 @@ def check_python():
     """Go on with a newer Python when this one is too old and one is installed."""
     if sys.version_info >= NEEDED:
         return
+    which = getattr(shutil, "which", lambda name: None)  # Python 2 has none
     for name in ("python3.13", "python3.12", "python3.11"):
-        found = shutil.which(name)
+        found = which(name)
         if found and subprocess.call([found, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
             os.execv(found, [found] + sys.argv)
     give_up("Python 3.11 or newer is needed, this is %s. Install one, or: make run PYTHON=/path/to/python3.11" % (
@@ -86,7 +87,7 @@ def install(names):
             last = made.stdout.decode("utf-8", "replace").strip().splitlines()[-1:]
             give_up("The virtual environment could not be made: %s (on Debian and Ubuntu: apt install python3-venv)" % (
                 " ".join(last)))
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command = [PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input"]
     for name in names:
         command += ["-r", os.path.join(ROOT, name)]
     if subprocess.call(command, stdin=subprocess.DEVNULL):
@@ -107,6 +108,7 @@ def main():
     os.chdir(ROOT)
     os.environ.setdefault("DEBUG", "1")
     os.environ.setdefault("LOG_FORMAT", "text")
+    os.environ["PORT"] = os.environ.get("PORT", "").strip() or "8000"  # never the one that an earlier run noted
     sys.stdout.flush()
     os.execv(PYTHON, [PYTHON, "-m", "hitl_site.supervisor"])
 

@@ -43,7 +43,7 @@ def address() -> str:
 def welcome() -> str:
     """Return the address, how to sign in, and one curl."""
     demo = read_demo()
-    lines = ["", f"Countersign runs at {address()}/  (Ctrl-C ends it and its database)", ""]
+    lines = ["", f"Countersign runs at {address()}/  (Ctrl-C ends it{'' if env.DATABASE_URL else ' and its database'})", ""]
     people = demo.get("people", [])
     if people:
         kept = env.DATA_DIR / "demo.json"
