@@ -76,7 +76,7 @@ def _issue(source: Source, request: HttpRequest, data: dict[str, Any]) -> Told:
 
 def _revoke(source: Source, request: HttpRequest, data: dict[str, Any]) -> str:
     policies.revoke_key(data["key"], actor=actor_of(request))
-    return f"{data['key']} is revoked and refused from now on."
+    return f"The key {data['key']} is revoked and refused from now on."
 
 
 def _rotate(source: Source, request: HttpRequest, data: dict[str, Any]) -> Told:

@@ -274,7 +274,8 @@ def _merged(rulebook: Rulebook, fired: Iterable[dict[str, Any]]) -> list[dict[st
             continue
         known = by_name.setdefault(name, dict(trigger))
         if trigger["why"] and trigger["why"] not in known["why"] and len(known["why"]) < 400:
-            known["why"] = f"{known['why']}; {trigger['why']}" if known["why"] else trigger["why"]
+            joint = " " if known["why"].endswith(".") else "; "
+            known["why"] = f"{known['why']}{joint}{trigger['why']}" if known["why"] else trigger["why"]
     return sorted(by_name.values(), key=lambda trigger: TRIGGERS.index(trigger["name"]))
 
 
