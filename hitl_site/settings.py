@@ -252,7 +252,7 @@ METRICS_TOKEN = env.METRICS_TOKEN
 CLAIM_SECONDS = env.CLAIM_SECONDS
 HEARTBEAT_DEAD_AFTER = env.HEARTBEAT_DEAD_AFTER
 
-# --- mail: EMAIL_URL=smtp://user:password@host:587 (smtps:// for TLS from the start); unset, the console prints it -----------
+# --- mail: EMAIL_URL=smtp://user:password@host:587 (smtps:// for TLS from the start); unset, the console tells --------------
 
 DEFAULT_FROM_EMAIL = env.DEFAULT_FROM_EMAIL
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
@@ -269,7 +269,7 @@ if env.EMAIL_URL:
     EMAIL_USE_SSL = mail.scheme == "smtps"
     EMAIL_USE_TLS = not EMAIL_USE_SSL and parse_qs(mail.query).get("tls", ["1"])[0] != "0"
 else:
-    EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    EMAIL_BACKEND = "hitl_site.mail.EmailBackend" if env.DEBUG else "django.core.mail.backends.console.EmailBackend"
 
 LOGGING_CONFIG = None
 logs.configure(env.LOG_LEVEL, env.LOG_FORMAT, env.PROCESS)
