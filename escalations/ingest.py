@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from escalations import audit, clock, lifecycle, queue
 from escalations.errors import IdempotencyMismatch
-from escalations.models import ApiKey, Incident, Proposal, Source, Work
+from escalations.models import ApiKey, AuditEntry, Incident, Proposal, Source, Work
 from escalations.models.incidents import new_id
 from escalations.prepared import insert_together
 from escalations.states import Kind
@@ -39,6 +39,16 @@ class Received:
     problem: IdempotencyMismatch | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The unsaved rows of one incident."""
+
+    incident: Incident
+    proposal: Proposal | None
+    work: Work
+    entry: AuditEntry
+
+
 def receive(
     *,
     source: Source,
@@ -55,43 +65,51 @@ def receive(
     few more when the classifier has to be woken. The same key with the same body returns the first incident, however many post it
     at once (the database's unique index makes twins wait for the first); with another body it raises IdempotencyMismatch.
     """
-    item = Item(data, key, body_digest, raw, sanitised)
-    incident, proposal, work = _rows(source, key_env, item)
-    rows = [incident, *([proposal] if proposal else []), work, _entry(incident, proposal)]
-    is_awake, params = queue.is_awake("classify")
-    written = insert_together(rows, once=ONCE, only_if=is_awake, params=params)
-    if written is None:
-        with transaction.atomic():
-            written = insert_together(rows, once=ONCE)
-            if written:
-                queue.wake("classify")
-    return (incident, False) if written else (_known(source, key_env, item), True)
+    row = _rows(source, key_env, Item(data, key, body_digest, raw, sanitised))
+    if _written([row]):
+        return row.incident, False
+    return _known(source, key_env, key, body_digest), True
 
 
 def receive_many(*, source: Source, key_env: str, items: Sequence[Item]) -> list[Received]:
-    """Store many with a handful of statements, one transaction; return what became of each, in order.
+    """Store many as `receive` stores one, with the same statement; return what became of each, in order.
 
     Each stands alone: one that was there before is answered with what it is now, one whose key was used with another body with
     a problem, and neither touches the rest. Within one batch the first of two equal keys wins.
     """
-    results: dict[int, Received] = {}
-    with transaction.atomic():
-        built = [(index, *_rows(source, key_env, item)) for index, item in enumerate(items)]
-        new = _insert_new([incident for _, incident, _, _ in built])
-        fresh = [(index, incident, proposal, work) for index, incident, proposal, work in built if incident.pk in new]
-        Proposal.objects.bulk_create([proposal for *_, proposal, _ in fresh if proposal is not None])
-        Work.objects.bulk_create([work for *_, work in fresh])
-        audit.record_many([_entry(incident, proposal) for _, incident, proposal, _ in fresh])
-        if fresh:
-            queue.wake("classify")
-        results |= {index: Received(incident) for index, incident, _, _ in fresh}
-    for index, item in enumerate(items):
-        if index not in results:
-            try:
-                results[index] = Received(_known(source, key_env, item), replayed=True)
-            except IdempotencyMismatch as problem:
-                results[index] = Received(None, problem=problem)
-    return [results[index] for index in range(len(items))]
+    if not items:
+        return []
+    rows = [_rows(source, key_env, item) for item in items]
+    # In one order, so that two batches never wait for each other in a ring.
+    new = _written(sorted(rows, key=lambda row: row.incident.key or ""))
+    results = []
+    for item, row in zip(items, rows, strict=True):
+        try:
+            replayed = row.incident.pk not in new
+            results.append(Received(_known(source, key_env, item.key, item.body_digest) if replayed else row.incident, replayed))
+        except IdempotencyMismatch as problem:
+            results.append(Received(None, problem=problem))
+    return results
+
+
+def _written(rows: Sequence[Rows]) -> set[Any]:
+    """Write those whose key is new, with everything that belongs to them; return their ids.
+
+    One statement, which is its own transaction, while a wake-up waits in the queue already: nearly always. Otherwise it writes
+    nothing, and is sent again in a transaction that also queues one.
+    """
+    tables = (
+        [row.incident for row in rows], [row.proposal for row in rows if row.proposal], [row.work for row in rows],
+        [row.entry for row in rows],
+    )
+    awake, params = queue.is_awake("classify")
+    written = insert_together(*tables, by="incident_id", once=ONCE, only_if=awake, params=params)
+    if written is None:
+        with transaction.atomic():
+            written = insert_together(*tables, by="incident_id", once=ONCE) or set()
+            if written:
+                queue.wake("classify")
+    return written
 
 
 def fingerprint_of(data: dict[str, Any]) -> str:
@@ -119,8 +137,7 @@ def _without_numbers(text: str) -> str:
     return re.sub(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8,}|\d+", "#", text)[:500]
 
 
-def _rows(source: Source, key_env: str, item: Item) -> tuple[Incident, Proposal | None, Work]:
-    """Return the unsaved rows of one incident."""
+def _rows(source: Source, key_env: str, item: Item) -> Rows:
     data = item.data
     now = clock.now()
     incident = Incident(
@@ -145,13 +162,9 @@ def _rows(source: Source, key_env: str, item: Item) -> tuple[Incident, Proposal 
     if data.get("proposal"):
         proposal = lifecycle.new_proposal(incident, data["proposal"])
     incident.as_received = proposal  # so that the answer to this call need not read it back
-    return incident, proposal, Work(incident=incident, proposal=proposal, run_at=now, created_at=now)
-
-
-def _entry(incident: Incident, proposal: Proposal | None) -> Any:
-    return audit.entry(
+    entry = audit.entry(
         "incident.received",
-        actor=audit.Actor.source(incident.source),
+        actor=audit.Actor.source(source),
         incident_id=incident.pk,
         proposal_id=proposal.pk if proposal else None,
         kind=incident.kind,
@@ -160,22 +173,12 @@ def _entry(incident: Incident, proposal: Proposal | None) -> Any:
         test=incident.test,
         sanitised=incident.sanitised,
     )
+    return Rows(incident, proposal, Work(incident=incident, proposal=proposal, run_at=now, created_at=now), entry)
 
 
-def _insert_new(incidents: Sequence[Incident]) -> set[Any]:
-    """Insert those whose key is new; return their ids. Twins in flight elsewhere are waited for by the unique index."""
-    in_one_order = sorted(incidents, key=lambda incident: incident.key or "")  # two batches never wait for each other in a ring
-    Incident.objects.bulk_create(in_one_order, ignore_conflicts=True)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM escalations_incident WHERE id = ANY (%s)", [[incident.pk for incident in incidents]]
-        )
-        return {row[0] for row in cursor.fetchall()}
-
-
-def _known(source: Source, key_env: str, item: Item) -> Incident:
+def _known(source: Source, key_env: str, key: str | None, body_digest: str) -> Incident:
     """Return what was posted with this key before. A rehearsal with a test key is not the real thing: that is a mismatch too."""
-    known = Incident.objects.select_related("source").get(source=source, key=item.key)
-    if known.body_digest != item.body_digest or known.test != (key_env == ApiKey.TEST):
+    known = Incident.objects.select_related("source").get(source=source, key=key)
+    if known.body_digest != body_digest or known.test != (key_env == ApiKey.TEST):
         raise IdempotencyMismatch(incident=str(known.pk))
     return known
