@@ -50,7 +50,7 @@ def _guarded(database: dict[str, Any], process: str) -> dict[str, Any]:
     """Return the database with the time limits and the connection keeping that suit this kind of process."""
     limits = ["-c idle_in_transaction_session_timeout=15s"]
     if process == "web":
-        limits.append("-c statement_timeout=15s")
+        limits += ["-c statement_timeout=15s", "-c lock_timeout=5s"]
         # Under ASGI a kept connection belongs to a thread that is gone; a pool belongs to the process.
         database["CONN_MAX_AGE"] = 0
         database["CONN_HEALTH_CHECKS"] = False

@@ -1,6 +1,7 @@
 """From an asynchronous route to a call that talks to the database: a few threads, each giving its connection back at once."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -22,6 +23,7 @@ from .views.base import Door, wait_of
 
 THREADS = 10  # no more than the pool has connections
 MOST_IN_FLIGHT = 500  # calls that run or wait for a thread; beyond, say so at once instead of making everybody late
+PATIENCE = 4.0  # seconds a call waits for a thread; a caller who comes again is better off than one in a line that stands still
 STEP = 0.5  # seconds between two looks, where no event loop of our own serves the waiters
 
 Result = TypeVar("Result")
@@ -43,12 +45,14 @@ async def in_thread(request: HttpRequest, function: Callable[..., Result], *args
     _in_flight += 1
     try:
         # Not sync_to_async, which prepares every call for coming back to this loop from inside the thread. Nothing here does.
-        return await asyncio.get_running_loop().run_in_executor(_threads, copy_context().run, _piece, function, args)
+        return await asyncio.get_running_loop().run_in_executor(_threads, copy_context().run, _piece, time.monotonic() + PATIENCE, function, args)
     finally:
         _in_flight -= 1
 
 
-def _piece(function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
+def _piece(latest: float, function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
+    if time.monotonic() > latest:
+        raise errors.Overloaded(retry_after=problems.RETRY_AFTER)
     try:
         return function(*args)
     finally:
