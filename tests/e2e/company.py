@@ -9,11 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import psycopg
+
+from hitl_site import databases
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +48,17 @@ def until(wanted: Any, seconds: float, what: str) -> Any:
 def _wait(seconds: float) -> None:
     """Wait for real processes, which no clock of ours can hurry."""
     subprocess.run(["sleep", str(seconds)], check=True)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One queue cluster: its main process, the sentinel that guards the others, and those."""
+
+    main: psutil.Process
+    sentinel: psutil.Process
+    workers: list[psutil.Process]
+    monitor: psutil.Process
+    pusher: psutil.Process
 
 
 class Company:
@@ -113,6 +128,40 @@ class Company:
         if check and done.returncode:
             raise AssertionError(f"{command}: {done.stdout}\n{done.stderr[-2000:]}")
         return json.loads(done.stdout)
+
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run one statement as the database's owner, to look at what is stored or to let time pass; return its rows."""
+        url = databases.embedded_url("postgres", self.folder / "var")
+        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+            cursor = connection.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def log_says(self, words: str, after: int = 0) -> bool:
+        """Return whether the log holds these words after so many bytes of it."""
+        return words in self.log.read_bytes()[after:].decode(errors="replace")
+
+    def postmaster(self) -> psutil.Process:
+        """Return the database's own first process."""
+        return next(one for one in self.processes("bin/postgres", "-D") if one.ppid() == self._supervisor)
+
+    def worker(self) -> "Cluster":
+        """Return the queue's processes by what they do. Right for a cluster none of whose parts was replaced yet."""
+        main = next(one for one in self.processes("qcluster") if one.ppid() == self._supervisor)
+        (sentinel,) = main.children()
+        *workers, monitor, pusher = sorted(sentinel.children(), key=lambda one: one.pid)
+        return Cluster(main, sentinel, workers, monitor, pusher)
+
+    def whole_worker(self) -> "Cluster | None":
+        """Return the queue's processes once every part is there."""
+        try:
+            return self.worker()
+        except (psutil.Error, StopIteration, ValueError):
+            return None
+
+    @property
+    def _supervisor(self) -> int:
+        assert self.process is not None
+        return self.process.pid
 
     def processes(self, *words: str) -> list[psutil.Process]:
         """Return the running processes of this system whose command line holds all the words."""

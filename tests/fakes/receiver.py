@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
 class Receiver:
     """`script` is used up first, one behaviour a request, then `otherwise`. `release` ends what hangs."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.lock = threading.Lock()
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.script: list[Behaviour] = []
@@ -50,7 +50,7 @@ class Receiver:
         self.release = threading.Event()
         self.hung_up = threading.Event()
         self.now_open = self.most_open = 0
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.receiver = self
         self.server.daemon_threads = True
         if tls:
@@ -71,8 +71,8 @@ class Receiver:
 
 
 @contextmanager
-def listening(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    receiver = Receiver(tls)
+def listening(tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Receiver]:
+    receiver = Receiver(tls, port)
     thread = threading.Thread(target=receiver.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
