@@ -37,9 +37,9 @@ def readable(action: str) -> str:
 
 def named(one: Any) -> Bit:
     if isinstance(one, dict):
-        return say("nothing" if not one else f"{len(one)} values")
+        return say("nothing" if not one else "1 value" if len(one) == 1 else f"{len(one)} values")
     if isinstance(one, list):
-        return say("none" if not one else f"{len(one)} entries")
+        return say("none" if not one else "1 entry" if len(one) == 1 else f"{len(one)} entries")
     return value(plain(one))
 
 
