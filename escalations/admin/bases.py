@@ -72,6 +72,7 @@ class Administrators(admin.ModelAdmin):
     list_per_page = 50
     actions = None
     show_facets = admin.ShowFacets.NEVER  # one COUNT a choice
+    view_on_site = False
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active and request.user.is_staff)
