@@ -158,6 +158,8 @@ def _as_id(field: Any, term: str) -> uuid.UUID | int | None:
 class Rows(admin.TabularInline):
     """What belongs to a row of the record, shown below it."""
 
+    view_on_site = False
+
     extra = 0
     max_num = 0
     can_delete = False
