@@ -5,7 +5,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # The browser journeys run where a Chromium is: CHROMIUM=/path/to/it, or one on the PATH.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: run test test-chaos lint unit e2e browser install
+.PHONY: run test test-e2e test-chaos lint unit browser install
 
 run:
 	@exec $(PYTHON) hitl_site/bootstrap.py
@@ -13,7 +13,7 @@ run:
 install:
 	@$(PYTHON) hitl_site/bootstrap.py --dev
 
-test: lint unit e2e browser
+test: lint unit browser
 
 lint: install
 	$(BIN)/ruff check .
@@ -24,7 +24,7 @@ unit: install
 	$(PYTEST) -n 2
 
 # The main job on the real processes, with the evaluation data beside this checkout; skips, and says so, without it.
-e2e: install
+test-e2e: install
 	$(PYTEST) -m e2e tests/e2e
 
 # Kills and races on the real processes: minutes.
