@@ -45,7 +45,8 @@ async def in_thread(request: HttpRequest, function: Callable[..., Result], *args
     _in_flight += 1
     try:
         # Not sync_to_async, which prepares every call for coming back to this loop from inside the thread. Nothing here does.
-        return await asyncio.get_running_loop().run_in_executor(_threads, copy_context().run, _piece, time.monotonic() + PATIENCE, function, args)
+        late = time.monotonic() + PATIENCE
+        return await asyncio.get_running_loop().run_in_executor(_threads, copy_context().run, _piece, late, function, args)
     finally:
         _in_flight -= 1
 
