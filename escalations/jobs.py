@@ -5,8 +5,12 @@ ever) and returns nothing. Whatever it did not finish is still due in its table,
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+
+import psutil
 
 from escalations import classify as classification
 from escalations import deliver as delivery
@@ -18,6 +22,7 @@ from escalations.classify import redraft as redrafting
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 20.0  # when the last batch begins; it may take the model's whole time (60 s) and must end within the queue's 90
+MANY_LEFT = 3  # tasks pulled and never put down as run; fewer are those of workers that were killed
 
 
 def classify(*_: object) -> None:
@@ -46,11 +51,15 @@ def notify(*_: object) -> None:
 
 
 def heartbeat(*_: object) -> None:
-    """Write that the queue moves: somebody pulled a task and ran it."""
+    """Write that the queue moves: somebody pulled a task and ran it, and what this cluster ran before was put down as run."""
 
     def work() -> None:
         queue.woken("heartbeat")
-        queue.beat("queue")
+        began = datetime.fromtimestamp(psutil.Process(os.getppid()).create_time(), UTC)
+        if (left := queue.unacknowledged(since=began).count()) >= MANY_LEFT:
+            logger.error("no heartbeat: %d tasks ran and were not put down as run; this cluster has to be started anew", left)
+        else:
+            queue.beat("queue")
 
     _guarded("heartbeat", work)
 

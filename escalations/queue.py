@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
@@ -33,6 +34,7 @@ OUTBOXES: dict[str, Any] = {"deliver": Delivery, "notify": Notice}  # the kinds 
 LEASE = timedelta(seconds=120)  # longer than the queue's timeout: a job that still runs still holds its rows
 MAX_ATTEMPTS = 3  # claims of one stage; a job that kills its worker counts too, since the claim is what counts
 STALE = timedelta(seconds=10)  # a wake-up this old may have been lost: another may be queued
+UNACKNOWLEDGED = timedelta(seconds=120)  # longer than the queue's timeout: a task pulled so long ago runs no more
 BACKED_UP = 30  # waiting tasks; five kinds and the heartbeat make no more than a handful while workers live
 
 Outbound = TypeVar("Outbound", Delivery, Notice)
@@ -219,6 +221,18 @@ def take_turn(name: str, seconds: float) -> bool:
 def backed_up() -> bool:
     """Return whether so many tasks wait that another would tell the workers nothing new (they are down, or far behind)."""
     return OrmQ.objects.filter(lock__lte=clock.now())[:BACKED_UP].count() >= BACKED_UP
+
+
+def unacknowledged(since: datetime | None = None) -> QuerySet[OrmQ]:
+    """Return tasks that were pulled UNACKNOWLEDGED ago or more, and after `since`, and that nobody reported as run.
+
+    One or two: their workers died. Many: the process that keeps the queue's books did, holding their lock; the workers go on,
+    and every task would come again and again. The times are those of the machines that pulled.
+    """
+    retry = timedelta(seconds=settings.Q_CLUSTER["retry"])
+    now = clock.now()
+    pulled = OrmQ.objects.filter(lock__gt=now, lock__lte=now + retry - UNACKNOWLEDGED)
+    return pulled.filter(lock__gte=since + retry) if since else pulled
 
 
 def whence(error: BaseException) -> str:

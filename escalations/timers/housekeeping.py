@@ -88,6 +88,11 @@ def prune_heartbeats() -> int:
     return gone.delete()[0]
 
 
+def prune_tasks() -> int:
+    """Remove tasks that were pulled long ago and never put down as run; returns how many. What they were for is due in its table."""
+    return queue.unacknowledged().delete()[0]
+
+
 def purge() -> int:
     """Once a day, by whoever comes first: old task results, rate windows and sessions; returns how many rows went."""
     if not queue.take_turn("purge", PURGE_EVERY):

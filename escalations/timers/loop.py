@@ -58,6 +58,7 @@ class Timers:
             Duty("anchored", 60, self._anchor),
             Duty("pinged", 60, self._ping),
             Duty("pruned", 300, housekeeping.prune_heartbeats),
+            Duty("dropped", 300, housekeeping.prune_tasks),
             Duty("purged", 3600, housekeeping.purge),
         ]
 
