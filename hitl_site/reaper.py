@@ -41,21 +41,23 @@ def main() -> None:
     """Listen until told to leave or until there is nobody left to tell."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    groups: list[int] = []
-    servers: list[int] = []
+    groups: dict[int, psutil.Process | None] = {}
+    servers: list[psutil.Process | None] = []
     for line in sys.stdin:
         word, _, rest = line.strip().partition(" ")
         if word == "done":
             return
         if word == "group":
-            groups.append(int(rest))
+            groups[int(rest)] = alive(int(rest))
         elif word == "database":
-            servers.append(int(rest))
-        elif word == "gone" and int(rest) in groups:
-            groups.remove(int(rest))
-    end_groups(groups, GRACE)
+            servers.append(alive(int(rest)))
+        elif word == "gone":
+            groups.pop(int(rest), None)
+    # A number that somebody else has by now is left alone.
+    end_groups([leader for leader, known in groups.items() if alive(leader) in (None, known)], GRACE)
     for server in servers:
-        embedded.end(server)
+        if server is not None and server.is_running():
+            embedded.end(server.pid)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ def test_a_receiver_that_was_down_gets_the_outcome_under_the_same_id(company, to
         )
         assert decided.status_code == 200, decided.text
         until(lambda: receiver.requests, 30, "the first try")
+        assert agent.see(identifier)["status"] == "settled", "whoever asks is told all the same"
     first_id, first_body = receiver.requests[0][1]["webhook-id"], receiver.requests[0][2]
     until(lambda: tries(company, first_id) >= 2, 60, "a second try, which met nobody")
     company.sql("UPDATE escalations_delivery SET next_try_at = clock_timestamp() + interval '1 s' WHERE id = %s", first_id)

@@ -57,6 +57,9 @@ def test_any_part_of_the_queue_is_killed(company, agent, part, took):
 
     took(f"{part} of the queue killed, until work flowed", killed)
     until(lambda: len(company.processes("qcluster")) == 5, 60, "five processes, and no orphans beside them")
+    if part == "monitor":  # it died with the lock of the books; what that leads to takes minutes and has tests of its own
+        company.worker().main.kill()
+        until(company.whole_worker, 60, "a whole cluster")
     until(company.is_ready, 60, "ready again")
 
 
@@ -111,6 +114,25 @@ def test_a_worker_that_slept_past_its_lease_is_refused_when_it_wakes(slow, slow_
     ) == [(1,)]
 
 
+def test_the_supervisor_is_killed_and_nothing_outlives_it(slow, slow_agent, model, took):
+    model.latency = 0.0
+    everybody = psutil.Process(slow.process.pid).children(recursive=True)
+    killed = time.monotonic()
+    slow.process.kill()
+    slow.process.wait()
+
+    until(lambda: not [one for one in everybody if is_there(one)], 40, "everything ended")
+
+    took("supervisor killed, until everything it had started was gone", killed)
+    slow.start()
+    identifier = slow_agent.insist("after the supervisor", alert(4))
+    until(lambda: slow_agent.is_past(identifier), 60, "routed")
+
+
+def is_there(process):
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
 def test_told_to_stop_while_the_model_thinks_it_ends_in_time_and_finishes_later(slow, slow_agent, model, took):
     identifier, _ = ask_slowly(slow, slow_agent, model, "stopped", seconds=100)
     everybody = psutil.Process(slow.process.pid).children(recursive=True)
@@ -119,7 +141,7 @@ def test_told_to_stop_while_the_model_thinks_it_ends_in_time_and_finishes_later(
     slow.stop()
 
     assert took("told to stop while the model thought, until everything had ended (30 s of patience)", told) < 45
-    assert not [one for one in everybody if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert not [one for one in everybody if is_there(one)]
     slow.start()
     slow.sql(LET_THE_LEASE_LAPSE)
     until(lambda: slow_agent.is_past(identifier), 60, "routed")
