@@ -76,7 +76,11 @@ class Company:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Company":
-        self.start()
+        try:
+            self.start()
+        except NotReady:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
