@@ -6,11 +6,9 @@ from email.utils import parseaddr
 
 from django.db.models import Q
 
-from escalations import clock
 from escalations.errors import CountersignError, IllegalMove, NotAllowed, NotYourQueue, OwnRequest, StepUpRequired
 from escalations.models import Incident, Person, Proposal
 from escalations.models.proposals import ProposalQuerySet
-from escalations.states import State
 
 _ADDRESS = re.compile(r"[^\s<>()\[\]{},;:\"']+@[^\s<>()\[\]{},;:\"'@]+")
 NEEDS_THE_PAGE = frozenset({"irreversible", "high_stakes"})  # a token that nobody sits behind may not sign these
@@ -121,15 +119,6 @@ def is_member(person: Person, role_id: int) -> bool:
     """Return whether this person sits at that role's queue, or may decide in every queue. One query."""
     return any(role.pk == role_id or role.decides_everything for role in person.roles())
 
-
-def holds(person: Person, proposal: Proposal) -> bool:
-    """Return whether this person's claim on the proposal is alive."""
-    return (
-        proposal.state == State.PENDING
-        and proposal.claimed_by_id == person.pk
-        and proposal.claim_until is not None
-        and proposal.claim_until > clock.now()
-    )
 
 
 def _plain(text: str) -> str:

@@ -164,10 +164,6 @@ def moment(at: datetime | None) -> str | None:
 # -- how long it may take
 
 
-def estimated_wait_seconds(proposal: Proposal) -> int | None:
-    """Return about how many seconds until somebody decides this; None when settled or not routed. Two queries."""
-    return estimates([proposal])[proposal.pk]
-
 
 def estimates(proposals: Iterable[Proposal]) -> dict[UUID, int | None]:
     """Return the same for many, by id. Two queries at most.

@@ -22,8 +22,8 @@ logger = logging.getLogger("countersign.request")
 USABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
-class RequestIds:
-    """Give each request an id (the caller's X-Request-ID when it is usable), log its outcome, hand the id back."""
+class BothWays:
+    """A middleware for both kinds of view: it awaits the view and nothing else, so that waiting holds no thread."""
 
     async_capable = True
     sync_capable = True
@@ -37,21 +37,33 @@ class RequestIds:
     def __call__(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
         if self.waits:
             return self._later(request)
-        identifier, began = self._begin(request)
-        return self._end(request, self.get_response(request), identifier, began)
+        begun = self.begin(request)
+        return self.end(request, self.get_response(request), begun)
 
     async def _later(self, request: HttpRequest) -> HttpResponse:
-        identifier, began = self._begin(request)
-        return self._end(request, await self.get_response(request), identifier, began)
+        begun = self.begin(request)
+        return self.end(request, await self.get_response(request), begun)
 
-    def _begin(self, request: HttpRequest) -> tuple[str, float]:
+    def begin(self, request: HttpRequest) -> Any:
+        """Do what is to be done before; what is returned is handed to `end`."""
+
+    def end(self, request: HttpRequest, response: HttpResponse, begun: Any) -> HttpResponse:
+        """Do what is to be done afterwards; return the answer."""
+        return response
+
+
+class RequestIds(BothWays):
+    """Give each request an id (the caller's X-Request-ID when it is usable), log its outcome, hand the id back."""
+
+    def begin(self, request: HttpRequest) -> tuple[str, float]:
         sent = request.headers.get("X-Request-ID", "")
         identifier = sent if USABLE_ID.fullmatch(sent) else uuid.uuid4().hex
         # Not reset on the way out: each request runs in a context of its own.
         logs.request_id.set(identifier)
         return identifier, time.perf_counter()
 
-    def _end(self, request: HttpRequest, response: HttpResponse, identifier: str, began: float) -> HttpResponse:
+    def end(self, request: HttpRequest, response: HttpResponse, begun: tuple[str, float]) -> HttpResponse:
+        identifier, began = begun
         response.headers["X-Request-ID"] = identifier
         took = round((time.perf_counter() - began) * 1000, 1)
         # The path without its query: what stands behind the question mark may be a search for somebody's name.
@@ -61,27 +73,10 @@ class RequestIds:
         return response
 
 
-class MachineHeaders:
-    """The headers an answer to a machine needs. Awaits the view and nothing else, so that waiting holds no thread."""
+class MachineHeaders(BothWays):
+    """The headers an answer to a machine needs."""
 
-    async_capable = True
-    sync_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self.get_response = get_response
-        self.waits = iscoroutinefunction(get_response)
-        if self.waits:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
-        if self.waits:
-            return self._later(request)
-        return self._dress(self.get_response(request))
-
-    async def _later(self, request: HttpRequest) -> HttpResponse:
-        return self._dress(await self.get_response(request))
-
-    def _dress(self, response: HttpResponse) -> HttpResponse:
+    def end(self, request: HttpRequest, response: HttpResponse, begun: Any) -> HttpResponse:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")

@@ -189,11 +189,7 @@ def _edit(
     if proposal.revision >= MAX_REVISIONS:
         raise DecisionNotAllowed("This edit needs another reviewer, and the line has had all its revisions. Reject it instead.")
     actor = audit.Actor.of(person)
-    moves.move(proposal, State.SUPERSEDED, seen=seen, before_expiry=True)
-    audit.record(
-        "proposal.superseded", actor=actor, incident_id=proposal.incident_id, proposal_id=proposal.pk, why="edited",
-        version=proposal.version,
-    )
+    moves.leave(proposal, State.SUPERSEDED, actor=actor, seen=seen, before_expiry=True, why="edited")
     edited.save(force_insert=True)
     audit.record(
         "proposal.revised", actor=actor, incident_id=edited.incident_id, proposal_id=edited.pk, revision=edited.revision,

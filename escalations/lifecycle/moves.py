@@ -148,11 +148,13 @@ def settle_all(settling: Sequence[tuple[Proposal, Verdictum, dict[str, Any]]], t
         queue.announce(proposal.incident_id)
 
 
-def leave(proposal: Proposal, to: str, *, actor: audit.Actor, **facts: Any) -> None:
-    """Withdraw or supersede: settled with neither a decision nor a delivery."""
+def leave(
+    proposal: Proposal, to: str, *, actor: audit.Actor, seen: Q | None = None, before_expiry: bool = False, **facts: Any
+) -> None:
+    """Withdraw or supersede: settled with neither a decision nor a delivery. `seen` and `before_expiry` are as in `move`."""
     if to not in UNDECIDED:
         raise ValueError(f"{to} needs a decision")
-    move(proposal, to)
+    move(proposal, to, seen=seen, before_expiry=before_expiry)
     outbox.drop_notices([proposal])
     audit.record(
         f"proposal.{to}", actor=actor, incident_id=proposal.incident_id, proposal_id=proposal.pk, version=proposal.version,

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from escalations import audit, clock, outbox
 from escalations.floors.judge import Judgement
 from escalations.floors.rulebook import Rulebook
-from escalations.models import Incident, Proposal
+from escalations.models import Proposal
 from escalations.states import Fallback, Floor, State, Status, Verdict
 
 from . import moves
@@ -115,8 +115,3 @@ def _write_triage(proposal: Proposal, judgement: Judgement, **more: Any) -> None
         proposal.incident_id, severity=judgement.severity, category=judgement.category, triggers=judgement.trigger_names,
         escalate=judgement.escalate, pattern=judgement.pattern, **more,
     )
-
-
-def incident_of(proposal: Proposal) -> Incident:
-    """Lock and return the incident of a proposal that is already locked (one lock order everywhere)."""
-    return Incident.objects.select_for_update(of=("self",)).select_related("source__owner").get(pk=proposal.incident_id)

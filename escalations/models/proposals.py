@@ -23,13 +23,6 @@ class ProposalQuerySet(models.QuerySet):
         """Open ones whose next step or expiry has come."""
         return self.open().filter(due_at__lte=moment)
 
-    def in_queues_of(self, person: Person) -> "ProposalQuerySet":
-        """Open ones this person's roles are asked for; all of them for managers (who may decide everywhere)."""
-        roles = list(person.roles())
-        if any(role.decides_everything for role in roles):
-            return self.open()
-        return self.open().filter(role__in=roles)
-
 
 class Proposal(models.Model):
     """An action with args, or a draft, awaiting or having a decision. Revisions of one incident form a line.

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from escalations import audit, clock, errors, lifecycle
-from escalations.models import AuditEntry, Decision, Delivery, Incident, Proposal, Signature, Work
+from escalations import audit, clock, errors, lifecycle, outbox
+from escalations.models import AuditEntry, Decision, Delivery, Incident, Notice, Proposal, Signature, Work
 from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, RuleFactory, SourceFactory, role
 
 pytestmark = pytest.mark.django_db
@@ -278,3 +278,15 @@ def test_a_decision_is_valid_as_long_as_its_policy_said(refund, finance):
     decision = sign(refund, finance).decision
 
     assert decision.valid_until - decision.decided_at == timedelta(seconds=86_400)
+
+
+def test_an_edit_that_goes_to_another_role_leaves_no_notice_about_what_it_replaced(refund, finance):
+    RuleFactory(
+        floor="review", condition='proposal.action == "refund" && proposal.args.amount > 5000', priority=10_000,
+        role=role("process owner"),
+    )
+    waiting = outbox.open_notice("expiring", proposal=refund, role=role("finance"), step=0)
+    assert {one.state for one in waiting} == {"waiting"}
+
+    sign(refund, finance, "edit", args={"order": 1182, "amount": 6000})
+    assert not Notice.objects.filter(proposal=refund, state="waiting").exists()
