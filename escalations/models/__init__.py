@@ -2,13 +2,13 @@
 
 from .audit import AuditEntry, AuditSeal
 from .classifications import Classification
-from .decisions import Acknowledgement, Decision, Signature
+from .decisions import Acknowledgement, Decision, Hold, Signature
 from .deliveries import Delivery, DeliveryAttempt, Notice
 from .incidents import ContextItem, Incident, Question, Work
 from .machinery import Heartbeat, ModelSpend, RateWindow, WakeUp
-from .people import Person, PersonToken, Role
+from .people import Person, PersonToken, Role, Sensitive
 from .policies import EscalationPolicy, EscalationStep, StepRun
-from .proposals import Comment, Proposal
+from .proposals import Comment, Proposal, SearchText, Urgency
 from .rules import Category, RoutingRule, Trigger
 from .sources import ApiKey, SigningSecret, Source
 
@@ -27,6 +27,7 @@ __all__ = [
     "EscalationPolicy",
     "EscalationStep",
     "Heartbeat",
+    "Hold",
     "Incident",
     "ModelSpend",
     "Notice",
@@ -37,11 +38,14 @@ __all__ = [
     "RateWindow",
     "Role",
     "RoutingRule",
+    "SearchText",
+    "Sensitive",
     "Signature",
     "SigningSecret",
     "Source",
     "StepRun",
     "Trigger",
+    "Urgency",
     "WakeUp",
     "Work",
 ]

@@ -28,6 +28,31 @@ class Signature(models.Model):
         constraints = [models.UniqueConstraint(fields=["proposal", "person"], name="one_signature_each")]
 
 
+class Hold(models.Model):
+    """A signature that can still be taken back: the proposal stays pending until `settles_at`, then the clock settles it as signed.
+
+    Deleted when it settles, is undone, or what was signed changed meanwhile; the audit chain keeps all three.
+    """
+
+    proposal = models.OneToOneField(Proposal, primary_key=True, on_delete=models.PROTECT, related_name="hold")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    type = models.CharField(max_length=8, choices=Verdict)
+    digest = models.CharField(max_length=71)
+    version = models.PositiveIntegerField()
+    method = models.CharField(max_length=5, choices=Signature.METHODS)
+    reason = models.TextField(blank=True)
+    args = models.JSONField(null=True)
+    draft = models.JSONField(null=True)
+    message = models.TextField(null=True)
+    retry = models.BooleanField(default=False)
+    signed_at = models.DateTimeField(default=clock.now)
+    settles_at = models.DateTimeField()
+
+    class Meta:
+        # timers: what can no longer be undone.
+        indexes = [models.Index(fields=["settles_at"], name="hold_over")]
+
+
 class Decision(models.Model):
     """The one decision of a settled proposal. `signed_digest` is what was shown, `args_digest` what may run (null: nothing)."""
 

@@ -1,6 +1,7 @@
 """People, and the roles whose queues they sit at."""
 
 from django.contrib.auth.models import AbstractUser, Group
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from escalations import clock
@@ -10,12 +11,24 @@ QUEUE_MANAGER = "queue manager"
 AUDITOR = "auditor"
 
 
+class Sensitive(models.TextChoices):
+    """Kinds of values that are masked for who has no clearance for them."""
+
+    FINANCIAL = "financial", "card and bank numbers"
+    IDENTITY = "identity", "national identity numbers"
+    SECRET = "secret", "passwords, keys and tokens"
+
+
 class Role(Group):
     """A role owns a queue; its members are the people in the Django group it extends. `name` is what the API shows."""
 
     description = models.TextField(blank=True)
     sees_everything = models.BooleanField(default=False, help_text="Members read every queue (managers, auditors).")
     decides_everything = models.BooleanField(default=False, help_text="Members may decide in every queue (managers).")
+    clearance = ArrayField(
+        models.CharField(max_length=10, choices=Sensitive), default=list, blank=True,
+        help_text="Kinds of values members read without asking. Others reveal them on purpose, and that is recorded.",
+    )
     notify_email = models.EmailField(blank=True, help_text="A shared mailbox, told besides the members.")
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 
 from escalations import clock
@@ -18,6 +19,10 @@ class EscalationPolicy(models.Model):
     expires_after = models.DurationField(default=timedelta(hours=12))
     fallback = models.CharField(max_length=8, choices=Fallback, default=Fallback.REJECT)
     valid_for = models.DurationField(default=timedelta(hours=24), help_text="How long the agent may act on a decision.")
+    undo_seconds = models.PositiveSmallIntegerField(
+        default=0, validators=[MaxValueValidator(300)],
+        help_text="How long a signature given on a page can be taken back before it settles; 0: it settles at once.",
+    )
     is_default = models.BooleanField(default=False)
     # A fallback that says yes without anybody needs two administrators: who asked for it, and who confirmed it.
     approve_asked_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")

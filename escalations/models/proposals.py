@@ -3,6 +3,8 @@
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
 
@@ -12,6 +14,16 @@ from escalations.states import Floor, Kind, Risk, Severity, State, Verdict
 from .incidents import Incident, new_id
 from .people import Person, Role
 from .sources import Source
+
+
+class Urgency(models.Func):
+    """When it would cost as much as a harmless, certain item due then: due time less what being wrong weighs (migration 0003)."""
+
+    function = "countersign_urgency"
+    output_field = models.DateTimeField()
+
+    def __init__(self, **options: object) -> None:
+        super().__init__("due_at", "risk", "confidence", **options)
 
 
 class ProposalQuerySet(models.QuerySet):
@@ -95,6 +107,9 @@ class Proposal(models.Model):
             models.Index(fields=["role", "due_at", "id"], condition=Q(state=State.PENDING), name="proposal_queue"),
             # managers' inbox: every queue, due soonest first.
             models.Index(fields=["due_at", "id"], condition=Q(state=State.PENDING), name="proposal_all_queues"),
+            # inbox, by urgency: a role's queue, and every queue.
+            models.Index("role", Urgency(), "id", condition=Q(state=State.PENDING, routed_at__isnull=False), name="proposal_urgent"),
+            models.Index(Urgency(), "id", condition=Q(state=State.PENDING, routed_at__isnull=False), name="proposal_all_urgent"),
             # timers: lapsed claims.
             models.Index(fields=["claim_until"], condition=Q(claim_until__isnull=False), name="proposal_claims"),
             # law 12: was a person ever asked for the same thing?
@@ -124,7 +139,19 @@ class Comment(models.Model):
     proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="comments")
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     text = models.TextField()
+    mentions = ArrayField(models.IntegerField(), default=list)  # colleagues who were told
     at = models.DateTimeField(default=clock.now)
 
     class Meta:
         ordering = ["at", "pk"]
+
+
+class SearchText(models.Model):
+    """The words of a proposal and its incident by which it is found; sensitive values are left out. Written when it is routed."""
+
+    proposal = models.OneToOneField(Proposal, primary_key=True, on_delete=models.CASCADE, related_name="search")
+    words = SearchVectorField()
+
+    class Meta:
+        # search in the inbox and among what was settled.
+        indexes = [GinIndex(fields=["words"], name="search_words")]

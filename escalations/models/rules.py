@@ -1,5 +1,6 @@
 """What administrators edit: rules, triggers, categories. Changed through `policies`, archived and never deleted."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from escalations import clock
@@ -15,6 +16,11 @@ class Category(models.Model):
     name = models.SlugField(max_length=80, unique=True)
     description = models.TextField(blank=True, help_text="What belongs here; the model reads this too.")
     role = models.ForeignKey(Role, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    guidance = models.TextField(blank=True, help_text="What applies to these, in the policy's own words; the reviewer reads it.")
+    reject_reasons = ArrayField(
+        models.CharField(max_length=120), default=list, blank=True,
+        help_text="Reasons a reviewer may pick when rejecting, separated by commas.",
+    )
 
     class Meta:
         verbose_name_plural = "categories"

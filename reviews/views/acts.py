@@ -16,7 +16,7 @@ from .. import inbox
 from ..access import proposal_for
 from ..forms import ExtendForm, HandOverForm, WhyForm, WordsForm
 from ..partials import SeeOther, fresh, leave, page
-from .proposal import PAGE, drawn
+from .drawing import PAGE, drawn
 
 FORMS: dict[str, type[forms.Form]] = {
     "hand_over": HandOverForm,

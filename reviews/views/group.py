@@ -13,7 +13,7 @@ from ..dossier import options_of
 from ..forms import DecisionForm, needs_confirming
 from ..partials import page, part
 from ..sentences import is_acknowledgement
-from . import proposal as proposal_page
+from . import drawing
 
 PAGE = "reviews/group.html"
 
@@ -23,7 +23,7 @@ def show(request: HttpRequest) -> HttpResponse:
     """Show the twins of one source and fingerprint; POST decides those that are ticked."""
     source, fingerprint = request.GET.get("source", "").replace("\0", ""), request.GET.get("fingerprint", "").replace("\0", "")
     group = groups.group_of(request.user, source, fingerprint)
-    typed = proposal_page.typed(group.twins[0].proposal, None) if group.twins else {}
+    typed = drawing.typed(group.twins[0].proposal, None) if group.twins else {}
     context = {"source": source, "fingerprint": fingerprint, "group": group, "typed": typed}
     if request.method == "POST":
         return sign(request, group, context)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from escalations import clock
 from escalations.canonical import args_digest
 from escalations.models import Incident, Proposal, Work
 from escalations.states import Status
@@ -288,10 +289,12 @@ def test_a_filter_that_is_none_is_refused(agent, query):
 def test_the_list_costs_the_same_whatever_its_length(agent, size, django_assert_num_queries):
     for _ in range(size):
         ProposalFactory(incident=IncidentFactory(source=agent.source))
-    agent.get("/incidents")
+    # One moment for both: the first call of a new window of the rate limit sweeps up, which costs one more.
+    with clock.frozen_at(clock.now()):
+        agent.get("/incidents")
 
-    with django_assert_num_queries(5):  # key with its count, page, questions, proposals with role and decision, pace
-        assert len(agent.get("/incidents").json()["items"]) == size
+        with django_assert_num_queries(5):  # key with its count, page, questions, proposals with role and decision, pace
+            assert len(agent.get("/incidents").json()["items"]) == size
 
 
 def test_a_draft_is_text_unless_it_says_otherwise_and_that_is_what_is_signed(agent):
