@@ -2,11 +2,15 @@
 
 import os
 import shutil
+import socket
+import threading
 
 import pytest
+import uvicorn
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.utils.module_loading import import_string
 from playwright.sync_api import expect, sync_playwright
 
 from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory, role
@@ -37,6 +41,36 @@ def chromium():
         browser.close()
 
 
+class Server(uvicorn.Server):
+    """The real server on a thread of its own, as hitl_site/web.py runs it: two doors, static files, streams."""
+
+    def __init__(self, application):
+        super().__init__(uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1))
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.up = threading.Event()
+        self.thread = threading.Thread(target=self.run, args=([self.listener],), name="uvicorn", daemon=True)
+
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        self.up.set()
+
+    def end(self):
+        self.should_exit = True
+        self.thread.join(timeout=20)
+        self.listener.close()
+
+
+@pytest.fixture(scope="session")
+def server(django_db_setup):
+    """The whole application on the test database, at a port of this machine alone."""
+    running = Server(import_string("hitl_site.asgi.application"))
+    running.thread.start()
+    assert running.up.wait(timeout=20), "The server did not start."
+    yield running
+    running.end()
+
+
 @pytest.fixture
 def troubles():
     """What went wrong in the browser without anybody looking. A journey that provokes an error takes it out by `expected`."""
@@ -48,15 +82,15 @@ def troubles():
 
 
 @pytest.fixture
-def open_browser(chromium, live_server, troubles):
+def open_browser(chromium, server, troubles, transactional_db):
     """Return a fresh browser of its own, signed in as a person or as nobody."""
     contexts = []
 
     def make(person=None, **options):
-        context = chromium.new_context(base_url=live_server.url, **{"viewport": {"width": 1280, "height": 900}, **options})
+        context = chromium.new_context(base_url=server.url, **{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
         if person is not None:
-            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session_of(person), "url": live_server.url}])
+            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session_of(person), "url": server.url}])
         page = context.new_page()
         watch(page, troubles[1])
         return page
@@ -75,10 +109,15 @@ def session_of(person):
     return session.session_key
 
 
+def failed(request, found):
+    if request.failure != "net::ERR_ABORTED":  # that one is the browser's own: it left the page while something was under way
+        found.append(f"failed: {request.url} {request.failure}")
+
+
 def watch(page, found):
     page.on("console", lambda message: found.append(f"console: {message.text}") if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: found.append(f"error: {error}"))
-    page.on("requestfailed", lambda request: found.append(f"failed: {request.url} {request.failure}"))
+    page.on("requestfailed", lambda request: failed(request, found))
     page.on("response", lambda answer: found.append(f"status: {answer.status} {answer.url}") if answer.status >= 500 else None)
     page.on("dialog", lambda dialog: (found.append(f"dialog: {dialog.message}"), dialog.dismiss()))
 
