@@ -102,6 +102,14 @@ class Fallback(TextChoices):
     APPROVE = "approve"
 
 
+class Sensitive(TextChoices):
+    """Kinds of values that are masked for who has no clearance for them."""
+
+    FINANCIAL = "financial", "card and bank numbers"
+    IDENTITY = "identity", "national identity numbers"
+    SECRET = "secret", "passwords, keys and tokens"
+
+
 class RuleState(TextChoices):
     DRAFT = "draft"
     SHADOW = "shadow"

@@ -7,6 +7,8 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
+from . import veil
+
 
 class SeeOther(HttpResponseRedirect):
     """303: what was posted is done; look there with a GET."""
@@ -22,8 +24,10 @@ def fresh(response: HttpResponse) -> HttpResponse:
 
 
 def page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    """Render the whole page, whoever asks."""
-    return fresh(render(request, template, context, status=status))
+    """Render the whole page, whoever asks, under the veil that is in the context, else under the one of who asks."""
+    over = context.get("veil") or (veil.for_person(request.user) if request.user.is_authenticated else veil.Veil())
+    with veil.drawn(over):
+        return fresh(render(request, template, context, status=status))
 
 
 def part(request: HttpRequest, template: str, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:

@@ -22,6 +22,7 @@ ACTIONS = frozenset(
         "proposal.escalated", "proposal.expired", "proposal.parked", "proposal.claimed", "proposal.released",
         "proposal.lapsed", "proposal.handed_over", "proposal.extended", "proposal.asked_back", "proposal.commented",
         "proposal.context_added", "proposal.revised", "proposal.signed", "proposal.repaired", "proposal.pushed_back",
+        "proposal.held", "proposal.undone", "proposal.hold_fell", "proposal.revealed",
         "outcome.acknowledged",
         "delivery.opened", "delivery.sent", "delivery.given_up", "delivery.replayed",
         "endpoint.disabled", "endpoint.enabled",

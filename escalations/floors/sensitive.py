@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import re2
 
+from .text import CONFUSABLE, folded
+
 _PLACEHOLDER = re.compile(r"[*x•.…<>{}\[\]$%_-]+|(?:none|null|true|false|undefined|required|incorrect|invalid|wrong|string|redacted|hidden)\W*", re.I)
 
 
@@ -24,15 +26,79 @@ class Kind(NamedTuple):
 
 def find(text: str) -> Iterator[tuple[str, str, int]]:
     """Yield (what it is, its last characters, where) for every detail found in a folded text."""
+    for start, _, name, ending in _found_in(text):
+        yield name, ending, start
+
+
+class Span(NamedTuple):
+    """Where in a text a detail stands, what it is, and its last characters."""
+
+    start: int
+    end: int
+    name: str
+    ending: str
+
+
+def spans(text: str) -> list[Span]:
+    """Return where the details of a text stand, in order, none inside another. Reads disguised digits as `folded` does.
+
+    Errs on the side of saying more: a run that holds a card number is one span. Linear in the text, 0.2 ms for an ordinary one.
+    """
+    plain = folded(text)
+    if not _ALL.Match(plain):
+        return []
+    places: list[int] | None = None
+    if plain != text:
+        plain, places = _folded_with_places(text)
+    found = sorted(_found_in(plain))
+    out: list[Span] = []
+    for first, last, name, ending in found:
+        start, end = first, last
+        if places is not None:
+            start, end = places[start], places[end - 1] + 1
+        if out and start < out[-1].end:
+            out[-1] = out[-1]._replace(end=max(end, out[-1].end))
+        else:
+            out.append(Span(start, end, name, ending))
+    return out
+
+
+def _found_in(text: str) -> Iterator[tuple[int, int, str, str]]:
     for index in sorted(_ALL.Match(text) or ()):
         kind, compiled = _COMPILED[index]
-        if kind.sure is card:
-            compiled = _CARDS
-        for match in compiled.finditer(text):
+        for match in (_CARDS if kind.sure is card else compiled).finditer(text):
             value = match.group(1)
-            if number := kind.sure(value):
-                plain = number if isinstance(number, str) else re.sub(r"[^A-Za-z0-9]", "", value)
-                yield kind.name, plain[-4:] if len(plain) >= 8 else "", match.start(1)
+            number = kind.sure(value)
+            if not number:
+                continue
+            start, end = match.span(1)
+            if value.startswith("-----BEGIN"):  # the key itself is what follows
+                closed = text.find("-----END", end)
+                end = len(text) if closed < 0 else closed
+            elif isinstance(number, str):
+                start, end = _part_of(value, number, start)
+            elif kind.sure is _secret and (quote := _QUOTE.search(value)) and quote.start() >= 3:
+                end = start + quote.start()  # "password":"x","next":… is one run of characters, and only x is the secret
+            plain = number if isinstance(number, str) else re.sub(r"[^A-Za-z0-9]", "", value)
+            yield start, end, kind.name, plain[-4:] if len(plain) >= 8 else ""
+
+
+def _part_of(value: str, number: str, start: int) -> tuple[int, int]:
+    """Return where in `value`, which has separators, the number without them stands."""
+    kept = [index for index, one in enumerate(value) if one.isalnum()]
+    first = "".join(value[index] for index in kept).upper().find(number.upper())
+    return start + kept[first], start + kept[first + len(number) - 1] + 1
+
+
+def _folded_with_places(text: str) -> tuple[str, list[int]]:
+    """Return the text folded one character at a time, and for each character of it where it came from."""
+    plain: list[str] = []
+    places: list[int] = []
+    for index, one in enumerate(text):
+        for folded_one in one if one.isascii() and one.isprintable() else CONFUSABLE.get(one, folded(one)):
+            plain.append(folded_one)
+            places.append(index)
+    return "".join(plain), places
 
 
 def contacts(text: str) -> set[str]:
@@ -306,6 +372,7 @@ def _built() -> tuple["re2.Set", list[tuple[Kind, "re2._Regexp"]]]:
 
 
 _ALL, _COMPILED = _built()
+_QUOTE = re.compile(r"(?<!\\)[\"'`]")
 _CARDS = re.compile(r"(?<![\d.+])(\d(?:[ .-]?\d){12,80})(?!\d)")  # of cards there are many candidates, and re is quicker at each
 _LOCAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}\Z")
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.){1,5}[A-Za-z]{2,24}")

@@ -6,7 +6,7 @@ from .decisions import Acknowledgement, Decision, Hold, Signature
 from .deliveries import Delivery, DeliveryAttempt, Notice
 from .incidents import ContextItem, Incident, Question, Work
 from .machinery import Heartbeat, ModelSpend, RateWindow, WakeUp
-from .people import Person, PersonToken, Role, Sensitive
+from .people import Person, PersonToken, Role
 from .policies import EscalationPolicy, EscalationStep, StepRun
 from .proposals import Comment, Proposal, SearchText, Urgency
 from .rules import Category, RoutingRule, Trigger
@@ -39,7 +39,6 @@ __all__ = [
     "Role",
     "RoutingRule",
     "SearchText",
-    "Sensitive",
     "Signature",
     "SigningSecret",
     "Source",

@@ -5,18 +5,11 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from escalations import clock
+from escalations.states import Sensitive
 
 MANAGER = "manager"
 QUEUE_MANAGER = "queue manager"
 AUDITOR = "auditor"
-
-
-class Sensitive(models.TextChoices):
-    """Kinds of values that are masked for who has no clearance for them."""
-
-    FINANCIAL = "financial", "card and bank numbers"
-    IDENTITY = "identity", "national identity numbers"
-    SECRET = "secret", "passwords, keys and tokens"
 
 
 class Role(Group):

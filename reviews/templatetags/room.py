@@ -13,9 +13,10 @@ from django.utils.safestring import SafeString
 
 from escalations import clock
 from escalations.floors import text
+from escalations.floors.sensitive import Span
 from escalations.states import Verdict
 
-from .. import inbox
+from .. import inbox, veil
 from ..sentences import Bit, asked
 from ..values import Change, changes, plain, signed
 
@@ -24,11 +25,31 @@ register = template.Library()
 
 @register.filter
 def shown(value: Any) -> SafeString:
-    """Return untrusted text escaped, every character that cannot be seen as a visible token. Linear in its length."""
+    """Return untrusted text escaped: what cannot be seen as a visible token, what is not for this reader's eyes masked.
+
+    Linear in its length.
+    """
     written = "" if value is None else plain(value)
+    over = veil.current()
+    if over.hides(written):
+        return format_html_join("", "{}", ((_tokens(part) if span is None else _masked(span),) for part, span in over.pieces(written)))
+    return _tokens(written)
+
+
+@register.filter
+def unmarked(value: Any) -> str:
+    """Return untrusted text for an attribute: what is not for this reader's eyes is masked, the rest as it is. Escaped by the template."""
+    return veil.current().text("" if value is None else plain(value))
+
+
+def _tokens(written: str) -> SafeString:
     if not text.has_hidden(written):
         return escape(written)
     return format_html_join("", "{}", ((_hidden(one) if kind == "hidden" else one,) for kind, one in text.tokens(written)))
+
+
+def _masked(span: Span) -> SafeString:
+    return format_html('<span class="masked">{}</span>', veil.said(span))
 
 
 def _hidden(token: str) -> SafeString:

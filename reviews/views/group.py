@@ -8,7 +8,7 @@ from escalations import authority
 from escalations.defaults import CATEGORIES
 from escalations.states import Severity, Verdict
 
-from .. import groups, values
+from .. import groups, values, veil
 from ..dossier import options_of
 from ..forms import DecisionForm, needs_confirming
 from ..partials import page, part
@@ -23,8 +23,10 @@ def show(request: HttpRequest) -> HttpResponse:
     """Show the twins of one source and fingerprint; POST decides those that are ticked."""
     source, fingerprint = request.GET.get("source", "").replace("\0", ""), request.GET.get("fingerprint", "").replace("\0", "")
     group = groups.group_of(request.user, source, fingerprint)
-    typed = drawing.typed(group.twins[0].proposal, None) if group.twins else {}
-    context = {"source": source, "fingerprint": fingerprint, "group": group, "typed": typed}
+    over = veil.of(request.user, [twin.proposal for twin in group.twins])
+    first = group.twins[0].proposal if group.twins else None
+    typed = drawing.typed(first, None, veiled=over.hides(first.content)) if first else {}
+    context = {"veil": over, "source": source, "fingerprint": fingerprint, "group": group, "typed": typed}
     if request.method == "POST":
         return sign(request, group, context)
     if not group.twins:

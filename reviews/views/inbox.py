@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
-from .. import access, inbox
+from .. import access, inbox, veil
 from ..partials import fresh, page, part
 
 PAGE = "reviews/inbox.html"
@@ -21,6 +21,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "#listing",
         {
             "filters": filters,
+            "veil": veil.of(request.user, listing.rows),
             "rows": listing.rows,
             "more": listing.more,
             "twins": inbox.twins(listing.rows),

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET
 from escalations.models import Source
 from escalations.states import SETTLED
 
-from .. import dossier, settled, story
+from .. import dossier, settled, story, veil
 from ..access import incident_for
 from ..inbox import Cursor
 from ..partials import page, part
@@ -23,6 +23,7 @@ def incident(request: HttpRequest, pk: UUID) -> HttpResponse:
         "reviews/incident.html",
         {
             "incident": found,
+            "veil": veil.of_incident(request.user, found),
             "story": story.story_of(found),
             "context": dossier.context_of(found.context),
             "payload": dossier.text(found.payload),
@@ -44,6 +45,7 @@ def settled_list(request: HttpRequest) -> HttpResponse:
         "#listing",
         {
             "filters": filters,
+            "veil": veil.of(request.user, rows),
             "rows": rows,
             "more": more,
             "states": sorted(SETTLED),
