@@ -88,6 +88,20 @@ class Migration(migrations.Migration):
             model_name='proposal',
             index=models.Index(escalations.models.proposals.Urgency(), models.F('id'), condition=models.Q(('routed_at__isnull', False), ('state', 'pending')), name='proposal_all_urgent'),
         ),
+        # The desk counts what waits, what came and what was decided without reading the rows: with a million of them nothing else
+        # stays under 50 ms. The first two grow with what is open or by the hour, the third by one entry a decision.
+        migrations.AddIndex(
+            model_name='proposal',
+            index=models.Index(condition=models.Q(('routed_at__isnull', False), ('state', 'pending'), ('test', False)), fields=['role', 'routed_at'], name='proposal_waiting'),
+        ),
+        migrations.AddIndex(
+            model_name='proposal',
+            index=models.Index(condition=models.Q(('test', False), models.Q(('asked', []), _negated=True)), fields=['routed_at'], name='proposal_came'),
+        ),
+        migrations.AddIndex(
+            model_name='proposal',
+            index=models.Index(condition=models.Q(('state__in', ['approved', 'edited', 'rejected', 'answered']), ('test', False), models.Q(('asked', []), _negated=True)), fields=['-settled_at'], name='proposal_decided'),
+        ),
         migrations.AddField(
             model_name='hold',
             name='person',
@@ -96,6 +110,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='searchtext',
             index=django.contrib.postgres.indexes.GinIndex(fields=['words'], name='search_words'),
+        ),
+        migrations.AddIndex(
+            model_name='comment',
+            index=django.contrib.postgres.indexes.GinIndex(fields=['mentions'], name='comment_mentions'),
         ),
         migrations.AddIndex(
             model_name='hold',

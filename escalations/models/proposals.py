@@ -35,13 +35,23 @@ class ProposalQuerySet(models.QuerySet):
         """Open ones whose next step or expiry has come."""
         return self.open().filter(due_at__lte=moment)
 
+    def free(self) -> "ProposalQuerySet":
+        """Those that nobody has signed and could still take back: what a person may be sent to next."""
+        return self.filter(hold=None)
+
+    def mentioning(self, person: Person) -> "ProposalQuerySet":
+        """Those in whose comments a colleague asked for this person's eye."""
+        said = Comment.objects.filter(proposal=models.OuterRef("pk"), mentions__contains=[person.pk])
+        return self.filter(models.Exists(said))
+
 
 class Proposal(models.Model):
     """An action with args, or a draft, awaiting or having a decision. Revisions of one incident form a line.
 
     The content (`content`, the canonical JSON whose SHA-256 is `args_digest`, and what is derived from it) is immutable. `version`
     rises with everything a reviewer could have seen change. `policy` is the escalation policy as it was when this was routed:
-    {"name", "steps": [{"role": id, "name", "after": s}], "expires_after": s, "fallback", "valid_for": s}, repeats written out.
+    {"name", "steps": [{"role": id, "name", "after": s}], "expires_after": s, "fallback", "valid_for": s, "undo_seconds": s},
+    repeats written out.
     """
 
     AUTHORS = [("source", "the source"), ("system", "Countersign"), ("person", "a reviewer's edit"), ("model", "the model")]
@@ -110,6 +120,19 @@ class Proposal(models.Model):
             # inbox, by urgency: a role's queue, and every queue.
             models.Index("role", Urgency(), "id", condition=Q(state=State.PENDING, routed_at__isnull=False), name="proposal_urgent"),
             models.Index(Urgency(), "id", condition=Q(state=State.PENDING, routed_at__isnull=False), name="proposal_all_urgent"),
+            # desk: how long each role's queue has waited. Test keys' are left out of figures.
+            models.Index(
+                fields=["role", "routed_at"], condition=Q(state=State.PENDING, test=False, routed_at__isnull=False),
+                name="proposal_waiting",
+            ),
+            # desk: what came to people, hour by hour (what a rule settled alone was asked of nobody).
+            models.Index(fields=["routed_at"], condition=Q(test=False) & ~Q(asked=[]), name="proposal_came"),
+            # desk: what people decided, newest first.
+            models.Index(
+                fields=["-settled_at"],
+                condition=Q(test=False, state__in=[State.APPROVED, State.EDITED, State.REJECTED, State.ANSWERED]) & ~Q(asked=[]),
+                name="proposal_decided",
+            ),
             # timers: lapsed claims.
             models.Index(fields=["claim_until"], condition=Q(claim_until__isnull=False), name="proposal_claims"),
             # law 12: was a person ever asked for the same thing?
@@ -144,6 +167,8 @@ class Comment(models.Model):
 
     class Meta:
         ordering = ["at", "pk"]
+        # where somebody was mentioned.
+        indexes = [GinIndex(fields=["mentions"], name="comment_mentions")]
 
 
 class SearchText(models.Model):
