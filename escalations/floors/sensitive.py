@@ -75,7 +75,7 @@ def _found_in(text: str) -> Iterator[tuple[int, int, str, str]]:
             if value.startswith("-----BEGIN"):  # the key itself is what follows
                 closed = text.find("-----END", end)
                 end = len(text) if closed < 0 else closed
-            elif isinstance(number, str):
+            elif isinstance(number, str) and kind.sure is not card:  # behind one card in a run there may stand another
                 start, end = _part_of(value, number, start)
             elif kind.sure is _secret and (quote := _QUOTE.search(value)) and quote.start() >= 3:
                 end = start + quote.start()  # "password":"x","next":… is one run of characters, and only x is the secret

@@ -25,6 +25,7 @@ def parts(text):
         (f"pay with {CARD} please", [CARD]),
         (f"{CARD}, then {IBAN} now", [CARD, IBAN]),
         (f"to {IBAN} please pay today", [IBAN]),
+        (f"{CARD} {CARD} 12 27", [f"{CARD} {CARD} 12 27"]),
         ("４１１１ １１１１ １１１１ １１１１ is wide", ["４１１１ １１１１ １１１１ １１１１"]),
         ("411\u200b1 1111 1111 1111 hides a space", ["411\u200b1 1111 1111 1111"]),
         ('{"password": "tr0ub4dor&3"}', ["tr0ub4dor&3"]),
