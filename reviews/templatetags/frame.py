@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from django import template
 from django.urls import NoReverseMatch, reverse
 
+from escalations.models import Incident
+
 from .. import access
 
 register = template.Library()
@@ -44,7 +46,7 @@ def places(context: template.Context) -> list[Place]:
         if url:
             found.append(Place(label, url, go, name in views, label == "Inbox"))
     if user.is_staff:
-        found.append(Place("Admin", reverse("admin:index"), "a", False))
+        found.append(Place("Admin", reverse("admin:index"), "a", match is not None and match.namespace == "admin"))
     return found
 
 
@@ -53,3 +55,22 @@ def _address(view: str) -> str:
         return reverse(view)
     except NoReverseMatch:
         return reverse("reviews:tokens") if view == "reviews:you" else ""
+
+
+EXAMPLE = """printf 'Key: ' && read -r KEY && curl -sS -X POST '{address}/api/v1/incidents' \\
+  -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
+  -d '{{"kind": "action", "title": "Refund $250 for order 1182",
+       "proposal": {{"action": "refund", "args": {{"order": 1182, "amount": 250}}}}}}'"""
+
+
+@register.simple_tag(takes_context=True)
+def example_curl(context: template.Context) -> str:
+    """Return one command that works as pasted into a POSIX shell, and asks for the key itself."""
+    request = context["request"]
+    return EXAMPLE.format(address=f"{request.scheme}://{request.get_host()}")
+
+
+@register.simple_tag
+def nothing_ever_came() -> bool:
+    """Say whether no source has ever asked anything. One query."""
+    return not Incident.objects.exists()
