@@ -1,21 +1,24 @@
-"""What waits for a person: filters, one page of a queue at a constant cost, the capped count, what has arrived since."""
+"""What waits for a person: one page of their queues at a constant cost, what stands beside an item, what comes next, the count,
+what has arrived since."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
-from urllib.parse import urlencode
+from dataclasses import dataclass, field
+from functools import cached_property
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import Max, Q, QuerySet
-from django.http import QueryDict
 
 from escalations.models import AuditEntry, Person, Proposal, Role, Source
-from escalations.states import TRIGGERS, Kind, Risk, Severity
+from escalations.states import TRIGGERS, Kind, Risk, Severity, State
 
-from . import access
+from . import access, veil
+from .filters import Filters
+from .order import DUE, PLACE, Cursor, order_of
 
 PAGE = 50
+BESIDE = 30  # rows of the list beside an item
+ABOVE = 5  # of those, how many before the item itself
 COUNTED = 500  # the count stops here: "500+" is as good as 81,402 to a person, and costs the same whatever waits
 TWINS = 100  # newest incidents of a fingerprint that are looked through for pending twins
 ARRIVING = ("proposal.routed", "proposal.stepped", "proposal.escalated", "proposal.handed_over")
@@ -26,80 +29,26 @@ HEAVY = ("content", "description", "args_schema", "claims", "policy", "rules")
 HEAVY_INCIDENT = ("incident__body", "incident__payload", "incident__context", "incident__raw", "incident__customer")
 
 
-@dataclass(frozen=True)
-class Filters:
-    """What the URL asks for. Unknown values are dropped, so that an old link still shows a list."""
-
-    role: str = ""
-    kind: str = ""
-    severity: str = ""
-    risk: str = ""
-    trigger: str = ""
-    source: str = ""
-    held: str = ""  # me, nobody
-    q: str = ""
-
-    @classmethod
-    def of(cls, query: QueryDict) -> "Filters":
-        known = {
-            "kind": Kind.values,
-            "severity": Severity.values,
-            "risk": Risk.values,
-            "trigger": TRIGGERS,
-            "held": ("me", "nobody"),
-        }
-        said = {one.name: query.get(one.name, "").replace("\0", "").strip()[:120] for one in fields(cls)}
-        return cls(**{name: text for name, text in said.items() if name not in known or text in known[name]})
-
-    @property
-    def query(self) -> str:
-        """Return the filters as a query string without the question mark; empty when nothing is filtered."""
-        return urlencode({one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name)})
-
-    def narrow(self, rows: QuerySet[Proposal], person: Person) -> QuerySet[Proposal]:
-        """Return the rows the filters leave. The role is not applied here but by choosing the queue."""
-        plain = {"kind": self.kind, "severity": self.severity, "risk": self.risk, "source__name": self.source}
-        rows = rows.filter(**{name: text for name, text in plain.items() if text})
-        if self.trigger:
-            rows = rows.filter(triggers__contains=[{"name": self.trigger}])
-        if self.q:
-            rows = rows.filter(title__icontains=self.q)
-        if self.held == "me":
-            rows = rows.filter(claimed_by=person)
-        return rows.filter(claimed_by=None) if self.held == "nobody" else rows
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """Where a page begins: after the row with this due time and id. Parked rows have no due time and stand last."""
-
-    due_at: datetime | None
-    id: UUID
-
-    def __str__(self) -> str:
-        return f"{self.due_at.isoformat() if self.due_at else ''}_{self.id}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Cursor | None":
-        """Return the cursor of a URL; None, which is the first page, for anything that is none."""
-        due, _, identifier = text.rpartition("_")
-        try:
-            moment = datetime.fromisoformat(due) if due else None
-            return cls(moment, UUID(identifier)) if moment is None or moment.tzinfo else None
-        except ValueError:
-            return None
-
-
 @dataclass
 class Listing:
+    """One page, its order, and where the next one begins: after a cursor, or among matches after so many."""
+
     rows: list[Proposal]
-    more: Cursor | None
+    more: Cursor | None = None
+    skip: int = 0  # 0: nothing follows
+    snippets: dict[UUID, object] = field(default_factory=dict)
+    ranked: bool = False
+
+    @property
+    def onward(self) -> str:
+        """Return the part of the URL that asks for the next page; empty on the last."""
+        return f"after={self.more}".replace("+", "%2B") if self.more else f"skip={self.skip}" if self.skip else ""
 
 
 def queues(person: Person, filters: Filters) -> list[QuerySet[Proposal]]:
     """Return one open queryset per queue this person reads; one for everything when that is theirs to see.
 
-    Each is walked along its own index (role, due_at, id), so a small queue costs little beside a large one.
+    Each is walked along its own index (role, place in the order, id), so a small queue costs little beside a large one.
     """
     if access.sees_everything(person):
         rows = Proposal.objects.open()
@@ -108,46 +57,163 @@ def queues(person: Person, filters: Filters) -> list[QuerySet[Proposal]]:
     return [filters.narrow(Proposal.objects.open().filter(role=role), person) for role in roles]
 
 
-def _merged(parts: Sequence[QuerySet], size: int, *, ordered: bool = True) -> QuerySet:
-    """Return the first rows of several sorted querysets as one query."""
-    cut = [(rows.order_by("due_at", "id") if ordered else rows.order_by()).values("id", "due_at")[:size] for rows in parts]
-    if len(cut) == 1:
-        return cut[0]
-    merged = cut[0].union(*cut[1:], all=True)
-    return (merged.order_by("due_at", "id") if ordered else merged)[:size]
-
-
-def listing(person: Person, filters: Filters, after: Cursor | None = None, size: int = PAGE) -> Listing:
-    """Return one page, due soonest first. Two queries whatever waits."""
-    parts = queues(person, filters)
-    if after is not None and after.due_at is None:
-        parts = [rows.filter(due_at=None, id__gt=after.id) for rows in parts]
-    elif after is not None:
-        behind = Q(due_at__gt=after.due_at) | Q(id__gt=after.id)
-        parts = [part for rows in parts for part in (rows.filter(behind, due_at__gte=after.due_at), rows.filter(due_at=None))]
+def _first(parts: Sequence[QuerySet], order: str, size: int, *, backwards: bool = False) -> list[UUID]:
+    """Return the ids of the first rows of several querysets in this order. One query, none without parts."""
     if not parts:
-        return Listing([], None)
-    ids = [row["id"] for row in _merged(parts, size + 1)]
-    # The state again: between the two queries a colleague may have signed one.
+        return []
+    by = ("-place", "-id") if backwards else ("place", "id")
+    cut = [rows.annotate(place=PLACE[order]).order_by(*by).values("id", "place")[:size] for rows in parts]
+    merged = cut[0].union(*cut[1:], all=True).order_by(*by)[:size] if len(cut) > 1 else cut[0]
+    return [row["id"] for row in merged]
+
+
+def _behind(parts: Sequence[QuerySet], order: str, after: Cursor | None, *, itself: bool = False) -> list[QuerySet]:
+    """Return what stands after the cursor, or from it on, in as many parts as let each be walked along its index."""
+    if after is None:
+        return list(parts)
+    beyond = Q(id__gte=after.id) if itself else Q(id__gt=after.id)
+    if after.due_at is None:
+        return [rows.filter(beyond, due_at=None) for rows in parts]
+    later = Q(spot__gt=after.due_at) | beyond
+    placed = [rows.annotate(spot=PLACE[order]).filter(later, spot__gte=after.due_at) for rows in parts]
+    return [*placed, *(rows.filter(due_at=None) for rows in parts)]
+
+
+def _before(parts: Sequence[QuerySet], order: str, at: Cursor) -> list[QuerySet]:
+    """Return what stands before the cursor."""
+    if at.due_at is None:
+        return [rows.filter(Q(due_at__isnull=False) | Q(id__lt=at.id)) for rows in parts]
+    sooner = Q(spot__lt=at.due_at) | Q(id__lt=at.id)
+    return [rows.annotate(spot=PLACE[order]).filter(sooner, spot__lte=at.due_at) for rows in parts]
+
+
+def place_of(pk: UUID, order: str) -> Cursor | None:
+    """Return where a proposal stands in the order, or stood; None for one that never stood in a queue. One query."""
+    row = Proposal.objects.filter(pk=pk, routed_at__isnull=False).annotate(place=PLACE[order]).values("place").first()
+    return Cursor(row["place"], pk) if row else None
+
+
+def rows_of(ids: Sequence[UUID], order: str) -> list[Proposal]:
+    """Return the rows of these ids that are still open, in their order, without what no list shows. One query."""
+    # The state again: since the ids were read a colleague may have signed one.
     found = (
         Proposal.objects.open()
-        .filter(pk__in=ids[:size])
-        .select_related("source", "role", "claimed_by", "incident")
+        .filter(pk__in=ids)
+        .annotate(place=PLACE[order])
+        .select_related("source", "role", "claimed_by", "incident", "hold__person")
         .defer(*HEAVY, *HEAVY_INCIDENT)
         .in_bulk()
     )
-    rows = [found[pk] for pk in ids[:size] if pk in found]
-    return Listing(rows, Cursor(rows[-1].due_at, rows[-1].pk) if len(ids) > size and rows else None)
+    return [found[pk] for pk in ids if pk in found]
+
+
+@dataclass
+class Hits:
+    """What a search has found, as `reviews.search` says it."""
+
+    ids: list[UUID]
+    snippets: dict[UUID, object]
+    more: bool
+    ranked: bool
+
+
+def _matching(parts: Sequence[QuerySet[Proposal]], text: str, order: str, size: int, skip: int = 0) -> Hits:
+    """Return what has these words, best first."""
+    found = _first([rows.filter(title__icontains=text) for rows in parts], order, skip + size + 1)
+    return Hits(found[skip : skip + size], {}, len(found) > skip + size, False)
+
+
+def listing(person: Person, filters: Filters, after: Cursor | None = None, size: int = PAGE, *, skip: int = 0) -> Listing:
+    """Return one page in the order that is asked for. Two queries whatever waits, and what the preferred order costs."""
+    order = order_of(person, filters.order)
+    parts = queues(person, filters)
+    if filters.q:
+        hits = _matching(parts, filters.q, order, size, skip)
+        return Listing(rows_of(hits.ids, order), None, skip + size if hits.more else 0, hits.snippets, hits.ranked)
+    ids = _first(_behind(parts, order, after), order, size + 1)
+    rows = rows_of(ids[:size], order)
+    return Listing(rows, Cursor(rows[-1].place, rows[-1].pk) if len(ids) > size and rows else None)
+
+
+@dataclass
+class Side:
+    """The list beside an item, a few rows before it and on from there. Nothing is read before a page draws it."""
+
+    person: Person
+    filters: Filters
+    proposal: Proposal
+
+    @cached_property
+    def order(self) -> str:
+        return order_of(self.person, self.filters.order)
+
+    @cached_property
+    def since(self) -> int:
+        """Return the audit entry after which the list was drawn. One query."""
+        return newest_entry()
+
+    @cached_property
+    def rows(self) -> list[Proposal]:
+        """Return the rows, the item among them while it is open and the filters leave it.
+
+        Four queries and one for the order by urgency; roles and preference aside.
+        """
+        self.since  # noqa: B018 - before the rows: what comes in between is announced rather than missed
+        if self.filters.q:
+            return listing(self.person, self.filters, size=BESIDE).rows
+        parts = queues(self.person, self.filters)
+        due = Cursor(self.proposal.due_at, self.proposal.pk)
+        here = due if self.order == DUE else place_of(self.proposal.pk, self.order)
+        above = _first(_before(parts, self.order, here), self.order, ABOVE, backwards=True)[::-1] if here else []
+        below = _first(_behind(parts, self.order, here, itself=True), self.order, BESIDE - len(above))
+        return rows_of([*above, *below], self.order)
+
+    @cached_property
+    def twins(self) -> dict[tuple[int, str], int]:
+        return twins(self.rows)
+
+    @cached_property
+    def veil(self) -> veil.Veil:
+        """Return what hides in these rows what this person may not read; that the item was revealed reveals no other."""
+        return veil.of(self.person, self.rows)
+
+    @property
+    def onward(self) -> str:
+        """Return the part of the URL that goes on where these rows end."""
+        return f"after={Cursor(self.rows[-1].place, self.rows[-1].pk)}".replace("+", "%2B") if len(self.rows) == BESIDE else ""
+
+
+def beside(person: Person, filters: Filters, proposal: Proposal) -> Side:
+    """Return the list in which this proposal stands, around it. No query until it is drawn."""
+    return Side(person, filters, proposal)
 
 
 def waiting(person: Person, filters: Filters | None = None) -> int:
     """Return how many wait, at most COUNTED + 1. One query."""
     parts = queues(person, filters or Filters())
-    return _merged(parts, COUNTED + 1, ordered=False).count() if parts else 0
+    if not parts:
+        return 0
+    cut = [rows.order_by().values("id")[: COUNTED + 1] for rows in parts]
+    return (cut[0].union(*cut[1:], all=True)[: COUNTED + 1] if len(cut) > 1 else cut[0]).count()
 
 
 def said_count(number: int) -> str:
     return f"{COUNTED}+" if number > COUNTED else str(number)
+
+
+def count_of(person: Person) -> str:
+    """Return how many wait for this person, in words. One query for the life of this object, which is one request."""
+    said: str | None = getattr(person, "_waiting_in_this_request", None)
+    if said is None:
+        said = said_count(waiting(person))
+        person._waiting_in_this_request = said  # type: ignore[attr-defined]
+    return said
+
+
+def waits_for(person: Person, proposal: Proposal) -> bool:
+    """Say whether a proposal stands in a queue that this person reads. No query when the roles are known."""
+    is_open = proposal.state == State.PENDING and proposal.routed_at is not None
+    return is_open and (access.sees_everything(person) or proposal.role_id in {role.pk for role in access.roles_of(person)})
 
 
 def newest_entry() -> int:
@@ -161,7 +227,10 @@ def arrived(person: Person, filters: Filters, since: int) -> int:
     ids = {row["proposal_id"] for row in recent if row["action"] in ARRIVING}
     if not ids:
         return 0
-    return sum(rows.filter(pk__in=ids).count() for rows in queues(person, filters))
+    parts = [rows.filter(pk__in=ids) for rows in queues(person, filters)]
+    if filters.q:
+        return len(_matching(parts, filters.q, DUE, COUNTED).ids)
+    return sum(rows.count() for rows in parts)
 
 
 def twins(proposals: Sequence[Proposal]) -> dict[tuple[int, str], int]:
@@ -192,11 +261,22 @@ GROUP BY 1, 2 HAVING count(*) > 1
 
 
 def next_for(person: Person, filters: Filters, not_this: UUID) -> Proposal | None:
-    """Return what this person should read next: due soonest, held by nobody else, not asked by a service of their own."""
-    for row in listing(person, filters, size=12).rows:
-        if row.pk != not_this and row.claimed_by_id in (None, person.pk) and row.source.owner_id != person.pk:
-            return row
-    return None
+    """Return what this person should read next: what follows in the list they work through, else its first.
+
+    Left out is what somebody else holds, what has a signature already, and what this person may not sign because it is their own.
+    At most four queries, roles and preference aside.
+    """
+    order = order_of(person, filters.order)
+    free = Q(claimed_by=None) | Q(claimed_by=person)
+    parts = [
+        rows.filter(free, hold=None).exclude(pk=not_this).exclude(source__owner=person).exclude(author_person=person)
+        for rows in queues(person, filters)
+    ]
+    if filters.q:
+        ids = _matching(parts, filters.q, order, 1).ids
+    else:
+        ids = _first(_behind(parts, order, place_of(not_this, order)), order, 1) or _first(parts, order, 1)
+    return Proposal.objects.filter(pk__in=ids).first()
 
 
 def choices(person: Person) -> dict[str, list[str]]:

@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from .views import acts, group, inbox, proposal, records, tokens
+from .views import acts, group, inbox, proposal, records, saved, tokens
 
 app_name = "reviews"
 urlpatterns = [
     path("", inbox.show, name="inbox"),
     path("arrivals/", inbox.arrivals, name="arrivals"),
+    path("rows/<uuid:pk>/", inbox.row, name="row"),
+    path("lists/", saved.change, name="lists"),
     path("proposals/<uuid:pk>/", proposal.show, name="proposal"),
     path("proposals/<uuid:pk>/acts/", acts.act, name="acts"),
     path("incidents/<uuid:pk>/", records.incident, name="incident"),

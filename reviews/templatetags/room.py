@@ -158,7 +158,7 @@ def inbox_count(context: template.Context) -> str:
     user = context.get("user")
     if not getattr(user, "is_authenticated", False):
         return ""
-    return inbox.said_count(inbox.waiting(user))
+    return inbox.count_of(user)
 
 
 @register.simple_tag

@@ -1,9 +1,14 @@
-"""The inbox, and what has arrived in it since it was drawn."""
+"""The inbox, one row of it, and what has arrived in it since it was drawn."""
 
-from django.http import HttpRequest, HttpResponse
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from django.views.decorators.http import require_GET
+from django_htmx.http import push_url, replace_url
 
-from .. import access, inbox, veil
+from .. import access, inbox, order, veil
+from ..models import SavedView
 from ..partials import fresh, page, part
 
 PAGE = "reviews/inbox.html"
@@ -11,26 +16,58 @@ PAGE = "reviews/inbox.html"
 
 @require_GET
 def show(request: HttpRequest) -> HttpResponse:
-    """Show what waits for this person, due soonest first."""
+    """Show what waits for this person, in the order and narrowed as the URL says."""
     filters = inbox.Filters.of(request.GET)
+    by = order.order_of(request.user, filters.order)
     drawn_after = inbox.newest_entry()
-    listing = inbox.listing(request.user, filters, inbox.Cursor.parse(request.GET.get("after", "")))
-    return part(
+    skip = min(number(request.GET.get("skip")), inbox.COUNTED)
+    listing = inbox.listing(request.user, filters, order.Cursor.parse(request.GET.get("after", "")), skip=skip)
+    answer = part(
         request,
         PAGE,
         "#listing",
         {
             "filters": filters,
+            "order": by,
+            "orders": order.ORDERS,
             "veil": veil.of(request.user, listing.rows),
+            "listing": listing,
             "rows": listing.rows,
             "more": listing.more,
             "twins": inbox.twins(listing.rows),
             "choices": inbox.choices(request.user),
+            "views": list(SavedView.objects.filter(person=request.user)),
             "may_decide": access.decides_somewhere(request.user),
             "since": drawn_after,
-            "first_page": "after" not in request.GET,
+            "first_page": not skip and "after" not in request.GET,
         },
     )
+    if not request.htmx:
+        return answer
+    # A form sends its empty fields too: the address bar shows what is asked for and no more, and nothing twice.
+    here = f"{request.path}?{filters.query}" if filters.query else request.path
+    return (replace_url if request.htmx.current_url_abs_path == here else push_url)(answer, here)
+
+
+@require_GET
+def row(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show one row as it is now, in its place: claimed, signed by a colleague, gone elsewhere."""
+    filters = inbox.Filters.of(request.GET)
+    template = "reviews/side_row.html" if "side" in request.GET else "reviews/row.html"
+    context = {"filters": filters, "order": order.order_of(request.user, filters.order), "pk": pk}
+    context |= {"home": reverse("reviews:inbox"), "group_url": reverse("reviews:group")}
+    try:
+        found = access.proposal_for(request.user, pk)
+    except Http404:
+        return page(request, "reviews/row_gone.html", context)
+    context |= {
+        "row": found,
+        "twins": inbox.twins([found]),
+        "veil": veil.of(request.user, [found]),
+        "may_decide": access.decides_somewhere(request.user),
+        "elsewhere": not inbox.waits_for(request.user, found),
+    }
+    return page(request, template, context)
 
 
 @require_GET
@@ -46,9 +83,9 @@ def arrivals(request: HttpRequest) -> HttpResponse:
         "reviews/arrivals.html",
         {
             "arrived": arrived,
-            "since": since,
             "filters": filters,
-            "count": inbox.said_count(inbox.waiting(request.user)),
+            "beside": "beside" in request.GET,
+            "count": inbox.count_of(request.user),
         },
     )
 

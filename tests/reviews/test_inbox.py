@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from escalations import clock, lifecycle
+from escalations.models import Hold
 from escalations.states import Kind
 from reviews import inbox
 from tests.factories import PersonFactory, SourceFactory, role
@@ -123,9 +124,10 @@ def test_the_inbox_costs_the_same_whatever_its_length(page, ask, size, django_as
     for number in range(size):
         ask(source=source, incident_fingerprint=f"fp{number % 3}")
 
-    # session, person; the newest audit entry, roles, ids of the page, the page, twins; sources; count
-    with clock.frozen_at(clock.now()), django_assert_num_queries(9):
-        page.get("/")
+    # session, person; preferences, the newest audit entry, roles, ids of the page, the page, twins; sources; own lists; count
+    for url in ("/", "/?order=urgent"):
+        with clock.frozen_at(clock.now()), django_assert_num_queries(11 - ("order" in url)):
+            page.get(url)
 
 
 def test_rows_that_are_alike_say_so_and_lead_to_their_group(page, ask):
@@ -181,9 +183,10 @@ def test_nothing_new_is_204_and_news_are_counted_without_moving_a_row(page, ask,
     news = page.get(f"/arrivals/?since={since}", headers=HTMX)
     known = page.get(f"/arrivals/?since={since}&told=1", headers=HTMX)
     elsewhere = page.get(f"/arrivals/?since={since}&kind=alert", headers=HTMX)
+    unsaid = page.get(f"/arrivals/?since={since}&q=nowhere", headers=HTMX)
 
-    assert quiet.status_code == known.status_code == elsewhere.status_code == 204
-    assert "1 new" in news.content.decode()
+    assert quiet.status_code == known.status_code == elsewhere.status_code == unsaid.status_code == 204
+    assert "1 new" in news.content.decode() and 'name="told" value="1"' in news.content.decode()
     assert 'id="inbox-count" class="count" hx-swap-oob="true">2<' in news.content.decode()
 
 
@@ -203,3 +206,67 @@ def test_an_expired_session_goes_to_the_sign_in_page_and_back(client, ask):
     assert plain["Location"] == f"/login/?next=/proposals/{proposal.pk}/"
     assert fragment["HX-Redirect"] == "/login/?next=%2F%3Fkind%3Daction"
     assert posted.status_code == 303 and posted["Location"].startswith("/login/")
+
+
+def test_the_title_of_the_tab_says_how_many_wait(page, ask):
+    empty = page.get("/").content.decode()
+    ask(), ask()
+    two = page.get("/").content.decode()
+
+    assert "<title>Inbox · Countersign</title>" in empty
+    assert "<title>(2) Inbox · Countersign</title>" in two
+
+
+def test_a_row_names_everything_by_which_one_chooses(page, ask):
+    ask(
+        source=SourceFactory(name="billing-agent"),
+        risk="high",
+        severity="critical",
+        step=1,
+        triggers=[{"name": "high_stakes", "why": "much", "where": ""}],
+    )
+
+    row = page.get("/").content.decode().partition('<ol class="queue">')[2].partition("</li>")[0]
+
+    for said in ("Refund", "250", "billing-agent", "action", "risk-high", "severity-critical", "high stakes", "finance", "step 1",
+                 " left</time>", "Refund $250 for order 1182", 'value="claim"'):
+        assert said in row, said
+
+
+def test_a_row_that_changed_is_drawn_again_in_its_place(page, ask, colleague):
+    claimed, signed, moved = ask(), ask(), ask(asked=[role("finance").pk])
+    lifecycle.claim(claimed.pk, person=colleague)
+    lifecycle.decide(signed.pk, person=colleague, type="approve", digest=signed.args_digest, version=signed.version)
+    lifecycle.hand_over(moved.pk, person=colleague, role=role("security"), why="theirs")
+
+    said = {one: page.get(f"/rows/{one.pk}/?kind=action", headers=HTMX).content.decode() for one in (claimed, signed, moved)}
+    beside = page.get(f"/rows/{signed.pk}/?side=1", headers=HTMX).content.decode()
+
+    assert "Carl Colleague holds this" in said[claimed] and "<html" not in said[claimed]
+    assert "approved by Carl Colleague" in said[signed] and 'value="claim"' not in said[signed]
+    assert "with security now" in said[moved]
+    assert all(f'id="row-{one.pk}"' in text and f'data-live="{one.pk}"' in text for one, text in said.items())
+    assert "by Carl Colleague" in beside and 'hx-target="#item"' in beside
+
+
+def test_a_row_of_a_stranger_says_nothing_of_what_it_was(ask, signed_in, stranger):
+    proposal = ask(incident_title="the secret")
+
+    answer = signed_in(stranger).get(f"/rows/{proposal.pk}/", headers=HTMX)
+
+    assert answer.status_code == 200
+    assert "not yours to see" in answer.content.decode()
+    assert "Refund" not in answer.content.decode() and "secret" not in answer.content.decode()
+
+
+def test_what_is_signed_and_can_still_be_taken_back_says_so(page, ask, colleague):
+    proposal = ask()
+    Hold.objects.create(
+        proposal=proposal, person=colleague, type="approve", digest=proposal.args_digest, version=1, method="page",
+        settles_at=clock.now() + timedelta(seconds=20),
+    )
+
+    text = page.get("/").content.decode()
+
+    assert "signed by Carl Colleague" in text
+    assert 'value="claim"' not in text
