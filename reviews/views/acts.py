@@ -62,6 +62,8 @@ def act(request: HttpRequest, pk: UUID) -> HttpResponse:
     messages.success(request, DONE[name])
     if request.POST.get("row"):
         home = reverse("reviews:inbox")
+    if request.POST.get("back") == "desk":
+        home = reverse("reviews:desk")
     return leave(request, f"{home}?{filters}" if filters else home)
 
 

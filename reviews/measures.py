@@ -1,0 +1,236 @@
+"""How the room is doing, as arithmetic: pace, forecast, who decides how, how fast. Pure functions over rows that `desk` reads.
+
+Whose figures these are matters: they are about work, kept by managers of people. So each says what it counts, out of how many, and
+says nothing where there is too little to say.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from statistics import median
+
+from escalations.states import Kind, Risk, Verdict
+
+# -- pace
+
+PACE_WITHIN = timedelta(hours=8)  # a shift: what was decided before says nothing about now
+PACE_OF = 20  # decisions
+PACE_FROM = 3  # fewer make no pace
+
+# -- reading
+
+# M. Brysbaert, "How many words do we read per minute? A review and meta-analysis of reading rate", Journal of Memory and Language
+# 109 (2019) 104047: 238 words a minute on average for English non-fiction read silently, 175 to 300 for most adults.
+WORDS_A_MINUTE = 238
+LETTERS_A_WORD = 6  # with the space behind it
+# We are generous: much of a page is labels and values, and who knows a case only looks for what is new. The riskier, the less so.
+TIMES_FASTER = {Risk.LOW: 4.0, Risk.MEDIUM: 3.0, Risk.HIGH: 2.5, Risk.CRITICAL: 2.0}
+SECONDS_AT_LEAST = {Risk.LOW: 1.0, Risk.MEDIUM: 2.0, Risk.HIGH: 4.0, Risk.CRITICAL: 6.0}
+SECONDS_AT_MOST = 60.0  # nobody has to read a log from end to end
+WARNED_FROM = 5  # measured decisions; fewer say nothing about anybody
+
+UNSURE = 0.5  # confidence below which the machine leans to no
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision by a person, with what it is measured by."""
+
+    type: str
+    person_id: int
+    person: str
+    role_id: int | None
+    source: str
+    kind: str
+    risk: str
+    came_at: datetime
+    decided_at: datetime
+    confidence: float | None = None
+    suspected: bool = False  # the trigger injection_suspected fired
+    let_go: bool = False  # a live rule with floor `auto` matched; something else brought it to a person
+    fallback: str = ""
+    opened_at: datetime | None = None  # the person's first opening of it; None for a group form or a token
+    length: int = 0  # characters shown then
+
+
+def machine_word(one: Decided) -> Verdict | None:
+    """Return what the machine would have said had nobody been asked: approve, reject, or None where it has no word.
+
+    In this order: what reads like an injected instruction, no. What a live rule would have let go alone, yes. Else the confidence
+    of triage: yes from 0.5, below it no. Without one, what its policy does when nobody answers. An exception or an alert it
+    classified: yes, as classified. Questions and hand-offs ask for words of a person's own: there the machine has none.
+    """
+    if one.kind in (Kind.QUESTION, Kind.HANDOFF):
+        return None
+    if one.kind in (Kind.EXCEPTION, Kind.ALERT):
+        return Verdict.APPROVE
+    if one.suspected:
+        return Verdict.REJECT
+    if one.let_go:
+        return Verdict.APPROVE
+    if one.confidence is not None:
+        return Verdict.APPROVE if one.confidence >= UNSURE else Verdict.REJECT
+    return {"approve": Verdict.APPROVE, "reject": Verdict.REJECT}.get(one.fallback)
+
+
+def overrides(one: Decided) -> bool | None:
+    """Say whether the person decided otherwise than the machine would have; None where it had no word.
+
+    An edit always is one. An answer lets nothing run, so it agrees with a no.
+    """
+    word = machine_word(one)
+    if word is None:
+        return None
+    agrees = {Verdict.APPROVE: (Verdict.APPROVE,), Verdict.REJECT: (Verdict.REJECT, Verdict.RESPOND)}[word]
+    return one.type not in agrees
+
+
+def reading_seconds(length: int, risk: str) -> float:
+    """Return the least time in which `length` characters of this risk can have been read; generous, never above a minute."""
+    level = Risk(risk)
+    read = length / LETTERS_A_WORD / (WORDS_A_MINUTE * TIMES_FASTER[level]) * 60
+    return max(SECONDS_AT_LEAST[level], min(read, SECONDS_AT_MOST))
+
+
+def share(part: int, whole: int) -> float | None:
+    """Return part of whole as 0 to 1; None of nothing."""
+    return part / whole if whole else None
+
+
+def middle(values: Sequence[float]) -> float | None:
+    """Return the median; None of nothing."""
+    return median(values) if values else None
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of decisions by what was decided."""
+
+    decided: int = 0
+    approve: int = 0
+    edit: int = 0
+    reject: int = 0
+    respond: int = 0
+
+    def add(self, one: Decided) -> None:
+        self.decided += 1
+        setattr(self, one.type, getattr(self, one.type) + 1)
+
+    @property
+    def approve_share(self) -> float | None:
+        return share(self.approve, self.decided)
+
+    @property
+    def edit_share(self) -> float | None:
+        return share(self.edit, self.decided)
+
+    @property
+    def reject_share(self) -> float | None:
+        return share(self.reject, self.decided)
+
+
+@dataclass(slots=True)
+class OfPerson(Tally):
+    """One person's decisions. `open_seconds` runs from the first opening to the signature, which is the longest it can have been read."""
+
+    person_id: int = 0
+    name: str = ""
+    open_seconds: list[float] = field(default_factory=list)
+    too_fast: int = 0
+    overridden: int = 0
+    judged: int = 0
+
+    @property
+    def median_open(self) -> float | None:
+        return middle(self.open_seconds)
+
+    @property
+    def override_share(self) -> float | None:
+        return share(self.overridden, self.judged)
+
+    @property
+    def measured(self) -> int:
+        return len(self.open_seconds)
+
+    @property
+    def warned(self) -> bool:
+        """Say whether most of what was measured went faster than it can be read. A reason to ask, never a verdict."""
+        return self.measured >= WARNED_FROM and 2 * self.too_fast > self.measured
+
+
+@dataclass(slots=True)
+class OfSource(Tally):
+    """What one source asks, is told, and how fast."""
+
+    name: str = ""
+    asked: int = 0
+    waits: list[float] = field(default_factory=list)
+
+    @property
+    def median_wait(self) -> float | None:
+        return middle(self.waits)
+
+
+def by_person(decisions: Iterable[Decided]) -> list[OfPerson]:
+    """Return each person's figures, who decided most first."""
+    found: dict[int, OfPerson] = {}
+    for one in decisions:
+        of = found.setdefault(one.person_id, OfPerson(person_id=one.person_id, name=one.person))
+        of.add(one)
+        if one.opened_at is not None:
+            seconds = max(0.0, (one.decided_at - one.opened_at).total_seconds())
+            of.open_seconds.append(seconds)
+            of.too_fast += seconds < reading_seconds(one.length, one.risk)
+        override = overrides(one)
+        of.judged += override is not None
+        of.overridden += override is True
+    return sorted(found.values(), key=lambda of: (-of.decided, of.name))
+
+
+def by_source(decisions: Iterable[Decided], asked: dict[str, int]) -> list[OfSource]:
+    """Return each source's figures, who asks most first. `asked` counts what came to people, by the source's name."""
+    found = {name: OfSource(name=name, asked=number) for name, number in asked.items()}
+    for one in decisions:
+        of = found.setdefault(one.source, OfSource(name=one.source))
+        of.add(one)
+        of.waits.append(max(0.0, (one.decided_at - one.came_at).total_seconds()))
+    return sorted(found.values(), key=lambda of: (-of.asked, -of.decided, of.name))
+
+
+def paces(decisions: Iterable[Decided], now: datetime) -> dict[int, float]:
+    """Return the seconds between two decisions of each role that has a pace.
+
+    The time since the oldest of the last PACE_OF decisions of the running shift, the quiet since the newest included, over their
+    number. Not the median gap of what callers are told (`wire.estimates`): twelve twins signed at once would make that zero, and
+    an hour in which nobody came would not count. Decisions come newest first or in any order.
+    """
+    recent: dict[int, list[datetime]] = {}
+    for one in decisions:
+        if one.role_id is not None and one.decided_at > now - PACE_WITHIN:
+            recent.setdefault(one.role_id, []).append(one.decided_at)
+    found = {}
+    for role_id, moments in recent.items():
+        last = sorted(moments, reverse=True)[:PACE_OF]
+        if len(last) >= PACE_FROM:
+            found[role_id] = max((now - last[-1]).total_seconds() / len(last), 1.0)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """The first proposal that will be late, the `place`-th in the queue, and when it is due."""
+
+    due_at: datetime
+    place: int
+
+
+def first_breach(due: Iterable[datetime], pace: float, now: datetime) -> Breach | None:
+    """Return the first that is late when a queue is worked off in due order, one every `pace` seconds from now; None when none is.
+
+    The n-th is decided n paces from now. What arrives later is taken to be due later; who works on what, and how hard each one is,
+    is not known. `desk` asks the database the same question in one statement; this says what it means.
+    """
+    for place, moment in enumerate(sorted(due), start=1):
+        if moment < now + timedelta(seconds=place * pace):
+            return Breach(moment, place)
+    return None
