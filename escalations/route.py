@@ -46,7 +46,8 @@ def route_one(work: Work, rulebook: Rulebook) -> None:
             if work.proposal_id else None
         )
         incident = (
-            Incident.objects.select_for_update(of=("self",)).select_related("source__owner").get(pk=work.incident_id)
+            Incident.objects.select_for_update(of=("self",)).select_related("source__owner")
+            .prefetch_related("added_context").get(pk=work.incident_id)
         )
         # A copy: how often it was claimed is still to be judged by, and what fails below is given back as it was claimed.
         if not queue.finish(copy(work), Stage.DONE):

@@ -1,18 +1,22 @@
-"""What was decided: newest first, filtered by the URL, at a constant cost."""
+"""What was decided: newest first, filtered and searched by the URL, at a constant cost."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from urllib.parse import urlencode
+from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.http import QueryDict
 
 from escalations.models import Person, Proposal
 from escalations.states import SETTLED
 
-from . import access
-from .inbox import HEAVY, HEAVY_INCIDENT, Cursor
+from . import access, search
+from .inbox import HEAVY, HEAVY_INCIDENT
+from .order import Cursor
+from .sentences import Bit
 
 PAGE = 50
+FARTHEST = 5_000  # matches of a search that can be turned over, page by page
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,26 @@ class Filters:
 
     @property
     def query(self) -> str:
-        return urlencode({one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name)})
+        return urlencode(self.said)
+
+    @property
+    def said(self) -> dict[str, str]:
+        """Return what is filtered by, without what is not."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name)}
 
 
-def listing(person: Person, filters: Filters, after: Cursor | None) -> tuple[list[Proposal], Cursor | None]:
-    """Return one page and where the next begins. Two queries: the person's roles, and the rows."""
+@dataclass
+class Listing:
+    """One page, and the part of the URL that asks for the next; `hits` when it was searched for."""
+
+    rows: list[Proposal]
+    onward: str = ""
+    hits: search.Hits | None = None
+    snippets: dict[UUID, list[Bit]] = field(default_factory=dict)
+
+
+def rows_for(person: Person, filters: Filters) -> QuerySet[Proposal]:
+    """Return what was settled of what this person may read, as filtered but not yet searched. One query for the roles."""
     rows = access.proposals_for(person).filter(settled_at__isnull=False)
     plain = {"state": filters.state, "source__name": filters.source}
     rows = rows.filter(**{name: text for name, text in plain.items() if text})
@@ -43,20 +62,32 @@ def listing(person: Person, filters: Filters, after: Cursor | None) -> tuple[lis
         rows = rows.filter(decision__person=person)
     elif filters.by:
         rows = rows.filter(decision__by_kind=filters.by)
-    if filters.open:
-        rows = rows.filter(decision__args_digest__isnull=False, decision__acknowledgement=None)
+    return rows.filter(decision__args_digest__isnull=False, decision__acknowledgement=None) if filters.open else rows
+
+
+def after(rows: QuerySet[Proposal], cursor: Cursor | None) -> QuerySet[Proposal]:
+    """Return the rows behind a cursor, newest first."""
+    if cursor is not None and cursor.due_at is not None:
+        rows = rows.filter(Q(settled_at__lt=cursor.due_at) | Q(id__lt=cursor.id), settled_at__lte=cursor.due_at)
+    return rows.order_by("-settled_at", "-id")
+
+
+def whole(rows: QuerySet[Proposal]) -> QuerySet[Proposal]:
+    """Return the rows with all that a list says of them."""
+    return rows.select_related("source", "incident", "decision__acknowledgement").defer(*HEAVY, *HEAVY_INCIDENT)
+
+
+def listing(person: Person, filters: Filters, cursor: Cursor | None = None, skip: int = 0) -> Listing:
+    """Return one page. Two queries: the person's roles, and the rows; a search costs five more at most."""
+    rows = rows_for(person, filters)
     if filters.q:
-        rows = rows.filter(title__icontains=filters.q)
-    if after is not None and after.due_at is not None:
-        rows = rows.filter(Q(settled_at__lt=after.due_at) | Q(id__lt=after.id), settled_at__lte=after.due_at)
-    rows = (
-        rows.select_related("source", "incident", "decision__acknowledgement")
-        .defer(*HEAVY, *HEAVY_INCIDENT)
-        .order_by("-settled_at", "-id")
-    )
-    found = list(rows[: PAGE + 1])
-    last = found[PAGE - 1] if len(found) > PAGE else None
-    return found[:PAGE], Cursor(last.settled_at, last.pk) if last else None
+        hits = search.hits([rows], filters.q, PAGE, min(skip, FARTHEST), place=F("settled_at"), newest=True)
+        found = whole(rows.filter(pk__in=hits.ids)).in_bulk() if hits.ids else {}
+        more = hits.more and skip < FARTHEST
+        return Listing([found[pk] for pk in hits.ids if pk in found], f"skip={skip + PAGE}" if more else "", hits, hits.snippets)
+    page = list(whole(after(rows, cursor))[: PAGE + 1])
+    last = page[PAGE - 1] if len(page) > PAGE else None
+    return Listing(page[:PAGE], urlencode({"after": str(Cursor(last.settled_at, last.pk))}) if last else "")
 
 
 def not_acknowledged(proposal: Proposal) -> bool:

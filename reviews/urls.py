@@ -17,4 +17,5 @@ urlpatterns = [
     path("desk/", desk.show, name="desk"),
     path("settled/", records.settled_list, name="settled"),
     path("tokens/", tokens.show, name="tokens"),
+    path("settled/file/", records.settled_file, name="settled_file"),
 ]

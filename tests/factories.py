@@ -6,7 +6,7 @@ from typing import Any
 from factory import LazyAttribute, LazyFunction, Sequence, SubFactory, post_generation
 from factory.django import DjangoModelFactory
 
-from escalations import canonical, clock
+from escalations import canonical, clock, search
 from escalations.models import (
     ApiKey,
     EscalationPolicy,
@@ -100,6 +100,7 @@ class ProposalFactory(DjangoModelFactory):
 
     class Meta:
         model = Proposal
+        skip_postgeneration_save = True
 
     incident = SubFactory(IncidentFactory)
     source = LazyAttribute(lambda proposal: proposal.incident.source)
@@ -120,6 +121,12 @@ class ProposalFactory(DjangoModelFactory):
     routed_at = LazyFunction(clock.now)
     due_at = LazyFunction(lambda: clock.now() + timedelta(hours=4))
     expires_at = LazyFunction(lambda: clock.now() + timedelta(hours=12))
+
+    @post_generation
+    def findable(self, create: bool, extracted: Any, **kwargs: Any) -> None:
+        """Routing writes the words a proposal is found by; `findable=False` for one that was routed before there were any."""
+        if create and self.routed_at and extracted is not False:
+            search.remember(self)
 
 
 class WorkFactory(DjangoModelFactory):

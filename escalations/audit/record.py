@@ -36,6 +36,7 @@ ACTIONS = frozenset(
         "key.issued", "key.revoked",
         "secret.rotated",
         "token.minted", "token.revoked",
+        "record.exported",
     }
 )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import F, Q
 
-from escalations import audit, clock, outbox
+from escalations import audit, clock, outbox, search
 from escalations.floors.judge import Judgement
 from escalations.floors.rulebook import Rulebook
 from escalations.models import Proposal
@@ -27,6 +27,7 @@ def place(proposal: Proposal, judgement: Judgement, rulebook: Rulebook, *, actor
         due_at=next_due(policy, 0, now, expires_at), expires_at=expires_at,
     ):
         return False
+    search.remember(proposal)
     _write_triage(proposal, judgement, status=Status.WAITING)
     audit.record(
         "proposal.routed", actor=actor, incident_id=proposal.incident_id, proposal_id=proposal.pk, floor=judgement.floor,
@@ -46,6 +47,7 @@ def settle_by_policy(proposal: Proposal, judgement: Judgement, rulebook: Ruleboo
     policy = rulebook.frozen(judgement.policy)
     if not _write(proposal, judgement, policy, routed_at=clock.now(), role=judgement.role):
         return False
+    search.remember(proposal)
     _write_triage(proposal, judgement)
     audit.record(
         "proposal.routed", actor=audit.SYSTEM, incident_id=proposal.incident_id, proposal_id=proposal.pk, floor=judgement.floor,

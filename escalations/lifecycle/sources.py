@@ -5,7 +5,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from escalations import audit, canonical, clock, queue
+from escalations import audit, canonical, clock, queue, search
 from escalations.errors import AlreadySettled, Conflict, DecisionExpired, Invalid, NotFound
 from escalations.floors.facts import context_texts
 from escalations.floors.judge import new_findings
@@ -131,6 +131,9 @@ def add_context(incident_id: Any, *, context: dict[str, Any], sanitised: bool = 
             if fired:
                 moves.set_triage(incident.pk, triggers=names)
         audit.record(
+            if pending.routed_at is not None:
+                pending.incident = incident
+                search.remember(pending)
             "proposal.context_added", actor=actor, incident_id=incident.pk, proposal_id=pending.pk if pending else None,
             item=item.pk, answered=answered, new_triggers=[trigger["name"] for trigger in fired],
         )

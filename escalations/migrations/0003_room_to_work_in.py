@@ -109,7 +109,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='searchtext',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['words'], name='search_words'),
+            index=django.contrib.postgres.indexes.GinIndex(fields=['words'], gin_pending_list_limit=256, name='search_words'),
         ),
         migrations.AddIndex(
             model_name='comment',

@@ -179,4 +179,5 @@ class SearchText(models.Model):
 
     class Meta:
         # search in the inbox and among what was settled.
-        indexes = [GinIndex(fields=["words"], name="search_words")]
+        # What is not yet sorted into the index is read by every search, so it is kept short (kB).
+        indexes = [GinIndex(fields=["words"], name="search_words", gin_pending_list_limit=256)]

@@ -56,7 +56,7 @@ def _hidden(token: str) -> SafeString:
     return format_html('<mark class="hidden-char">{}</mark>', token)
 
 
-WRAP = {"name": '<span class="arg-name">{}</span>', "value": '<b class="value">{}</b>', "code": "<code>{}</code>"}
+WRAP = {"name": '<span class="arg-name">{}</span>', "value": '<b class="value">{}</b>', "code": "<code>{}</code>", "mark": "<mark>{}</mark>"}
 
 
 @register.filter

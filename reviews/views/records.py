@@ -1,16 +1,16 @@
-"""What is over: an incident's whole story, and what was decided."""
+"""What is over: an incident's whole story, what was decided, and that as a file."""
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_GET
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
+from django.views.decorators.http import require_GET, require_POST
 
 from escalations.models import Source
 from escalations.states import SETTLED
 
-from .. import dossier, settled, story, veil
+from .. import dossier, export, settled, story, veil
 from ..access import incident_for
-from ..inbox import Cursor
+from ..order import Cursor
 from ..partials import page, part
 
 
@@ -34,10 +34,13 @@ def incident(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_GET
 def settled_list(request: HttpRequest) -> HttpResponse:
-    """Show what was decided, newest first."""
+    """Show what was decided, newest first, or what a search found of it, best first."""
     filters = settled.Filters.of(request.GET)
-    rows, more = settled.listing(request.user, filters, Cursor.parse(request.GET.get("after", "")))
-    for row in rows:
+    skip = request.GET.get("skip", "")
+    listing = settled.listing(
+        request.user, filters, Cursor.parse(request.GET.get("after", "")), int(skip) if skip.isascii() and skip.isdigit() else 0
+    )
+    for row in listing.rows:
         row.not_acknowledged = settled.not_acknowledged(row)
     return part(
         request,
@@ -45,10 +48,20 @@ def settled_list(request: HttpRequest) -> HttpResponse:
         "#listing",
         {
             "filters": filters,
-            "veil": veil.of(request.user, rows),
-            "rows": rows,
-            "more": more,
+            "listing": listing,
+            "rows": listing.rows,
+            "asked": listing.hits.asked if listing.hits else None,
+            "veil": veil.of(request.user, listing.rows),
             "states": sorted(SETTLED),
             "sources": list(Source.objects.order_by("name").values_list("name", flat=True)[:200]),
         },
     )
+
+
+@require_POST
+def settled_file(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """Send what the page lists as a file, all pages of it. A POST, for it leaves an entry in the audit chain."""
+    form = request.POST.get("format", "")
+    if form not in export.TYPES:
+        return HttpResponseBadRequest("format is csv or jsonl")
+    return export.answer(request, settled.Filters.of(request.POST), form)
