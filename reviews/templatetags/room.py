@@ -38,8 +38,8 @@ def shown(value: Any) -> SafeString:
 
 @register.filter
 def unmarked(value: Any) -> str:
-    """Return untrusted text for an attribute: what is not for this reader's eyes is masked, the rest as it is. Escaped by the template."""
-    return veil.current().text("" if value is None else plain(value))
+    """Return untrusted text where no mark can stand, as in an attribute: masked and written out as by `shown`. The template escapes it."""
+    return "".join(piece for _, piece in text.tokens(veil.current().text("" if value is None else plain(value))))
 
 
 def _tokens(written: str) -> SafeString:
