@@ -78,7 +78,7 @@ MACHINE_MIDDLEWARE = [
     "hitl_site.middleware.RequestIds",
     "hitl_site.middleware.MachineHeaders",
 ]
-MACHINE_PATHS = ("/api/v1/", "/healthz", "/readyz", "/metrics")
+MACHINE_PATHS = ("/api/v1/", "/healthz", "/readyz", "/metrics", "/live/")  # /live/: read by pages, but no thread may wait there
 NO_SIGN_IN_PATHS = ("/api/", *MACHINE_PATHS[1:], "/static/")
 
 ROOT_URLCONF = "hitl_site.urls"

@@ -15,6 +15,7 @@ urlpatterns = [
     path("incidents/<uuid:pk>/", records.incident, name="incident"),
     path("groups/", group.show, name="group"),
     path("desk/", desk.show, name="desk"),
+    path("live/", live.stream, name="live"),
     path("settled/", records.settled_list, name="settled"),
     path("tokens/", tokens.show, name="tokens"),
     path("settled/file/", records.settled_file, name="settled_file"),

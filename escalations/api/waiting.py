@@ -6,10 +6,6 @@ all of them at once (the truth). Without NOTIFY everything still works, two seco
 
 import asyncio
 import logging
-import signal
-import threading
-from collections.abc import Callable
-from types import FrameType
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -17,6 +13,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from django.db import connections
 
+from escalations.endings import before_the_end
 from escalations.errors import Overloaded
 from escalations.states import Stage, State, Status
 
@@ -64,7 +61,7 @@ class Watch:
         self.task: asyncio.Task[None] | None = None
         self.closing = False
         self.polls = 0  # how often everything was looked at; for tests and curiosity
-        _before_the_end(loop, self.release)
+        before_the_end(loop, self.release)
 
     def check_room(self) -> None:
         """Raise Overloaded when no more can wait here."""
@@ -164,31 +161,3 @@ def _parameters() -> dict[str, Any]:
     for name in ("cursor_factory", "context", "server_side_binding", "prepare_threshold", "pool"):
         parameters.pop(name, None)
     return {**parameters, "application_name": APPLICATION}
-
-
-_chained = False
-
-
-def _before_the_end(loop: asyncio.AbstractEventLoop, release: Callable[[], None]) -> None:
-    """Have `release` called in the loop when the server is told to stop, before it waits for its callers.
-
-    There is no earlier hook: the lifespan's shutdown comes only when all requests are done. Where nobody handles SIGTERM (tests, a
-    shell) nothing is installed.
-    """
-    global _chained
-    if _chained or threading.current_thread() is not threading.main_thread():
-        return
-    for number in (signal.SIGTERM, signal.SIGINT):
-        before = signal.getsignal(number)
-        if not callable(before) or before is signal.default_int_handler:
-            continue
-        _chained = True
-
-        def chained(
-            received: int, frame: FrameType | None, before: Callable[[int, FrameType | None], Any] = before
-        ) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(release)
-            before(received, frame)
-
-        signal.signal(number, chained)
