@@ -4,10 +4,10 @@ import re
 import unicodedata
 from email.utils import parseaddr
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from escalations.errors import CountersignError, IllegalMove, NotAllowed, NotYourQueue, OwnRequest, StepUpRequired
-from escalations.models import Incident, Person, Proposal
+from escalations.models import Incident, Person, Proposal, Role
 from escalations.models.proposals import ProposalQuerySet
 
 _ADDRESS = re.compile(r"[^\s<>()\[\]{},;:\"']+@[^\s<>()\[\]{},;:\"'@]+")
@@ -31,6 +31,15 @@ def readable_by(person: Person) -> ProposalQuerySet:
 def may_read(person: Person, proposal: Proposal) -> bool:
     """Return whether this person may read this proposal. Two queries."""
     return bool(readable_by(person).filter(pk=proposal.pk).exists())
+
+
+def readers_of(proposal: Proposal) -> QuerySet[Person]:
+    """Return the active people who may read this proposal, by name: `readable_by` seen from the other side. One query."""
+    by_role = Role.objects.filter(
+        Q(pk__in=[*proposal.asked, proposal.role_id]) | Q(sees_everything=True) | Q(decides_everything=True)
+    )
+    people = Person.objects.filter(Q(is_superuser=True) | Q(groups__in=by_role.values("pk")), is_active=True)
+    return people.distinct().order_by("first_name", "last_name", "username")
 
 
 def why_not(person: Person, proposal: Proposal, *, interactive: bool = True) -> CountersignError | None:

@@ -99,6 +99,13 @@ class AlreadyClaimed(Conflict):
     detail = "A colleague holds this."
 
 
+class Held(Conflict):
+    """Somebody signed this and can still take it back. `extra` tells `by` whom and `until` when."""
+
+    code = "held"
+    detail = "A colleague signed this and can still take it back."
+
+
 class IllegalMove(Conflict):
     code = "illegal_move"
     detail = "That cannot be done in this state."

@@ -15,14 +15,16 @@ from django.conf import settings
 from django.db.models import F
 from django.template.loader import render_to_string
 
-from escalations import clock, mailing, queue
+from escalations import authority, clock, mailing, queue
 from escalations.floors import text as texts
+from escalations.floors.sensitive import spans
 from escalations.models import Notice, Proposal
 from escalations.outbox import ABOUT_OPEN
 from escalations.states import Sending, State
 
 logger = logging.getLogger(__name__)
 
+ABOUT_ONE_PERSON = frozenset({"mentioned", "hold_fell"})
 BATCH = 50
 ROUND_SECONDS = 20.0  # with one mail's slow conversation on top it stays below the queue's timeout
 # Seconds between one try and the next: about a day and a half in all, then the notice is given up and the page still
@@ -77,7 +79,7 @@ def run_batch() -> int:
 def still_true(notice: Notice) -> bool:
     """Say whether the message would still be right.
 
-    The item open, the person here and still of the role that is asked.
+    The item open, the person here and still of the role that is asked; who is told for their own sake may still read it.
     """
     if notice.kind in ABOUT_OPEN and notice.proposal is not None and notice.proposal.state != State.PENDING:
         return False
@@ -86,6 +88,8 @@ def still_true(notice: Notice) -> bool:
         return True
     if not person.is_active:
         return False
+    if notice.kind in ABOUT_ONE_PERSON and notice.proposal is not None:
+        return authority.may_read(person, notice.proposal)
     return notice.role is None or person.groups.filter(pk=notice.role_id).exists()
 
 
@@ -151,7 +155,7 @@ def _held(notice: Notice) -> Any:
 def _context(notice: Notice) -> dict[str, Any]:
     public = settings.PUBLIC_URL.rstrip("/")
     context: dict[str, Any] = {
-        "facts": {name: one_line(value) if isinstance(value, str) else value for name, value in notice.facts.items()},
+        "facts": {name: _fact(name, value) for name, value in notice.facts.items()},
         "role": notice.role.name if notice.role else "",
         "person": _NAME.sub("", notice.person.name) if notice.person else "",
         "public": public,
@@ -165,6 +169,17 @@ def _context(notice: Notice) -> dict[str, Any]:
     return context
 
 
+def _fact(name: str, value: Any) -> Any:
+    """Return a fact as a mail may tell it: on one line, and of what colleagues wrote to each other nothing that is masked on a page."""
+    if not isinstance(value, str):
+        return value
+    if name != "text":
+        return one_line(value)
+    for span in reversed(spans(value)):
+        value = value[: span.start] + WITHHELD + value[span.end :]
+    return one_line(value, LONGEST_TEXT)
+
+
 def _asked(proposal: Proposal, zone: ZoneInfo) -> dict[str, Any]:
     """Return what a person needs to judge whether to come now: what, why, how much, until when."""
     sensitive = "sensitive_data" in proposal.trigger_names
@@ -172,6 +187,7 @@ def _asked(proposal: Proposal, zone: ZoneInfo) -> dict[str, Any]:
     args = proposal.args if isinstance(proposal.args, dict) else {}
     draft = proposal.draft if isinstance(proposal.draft, dict) else {}
     return {
+        "state": proposal.state,
         "fallback": proposal.policy.get("fallback", "reject"),
         "sensitive": sensitive,
         "title": f"{what} from {proposal.source.name}" if sensitive else one_line(proposal.title or what),

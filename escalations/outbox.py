@@ -28,7 +28,9 @@ from escalations.models import (
 )
 from escalations.states import Sending, Verdict
 
-NOTICES = frozenset({"escalated", "critical", "expiring", "given_up", "endpoint_disabled", "token_minted", "parked"})
+NOTICES = frozenset(
+    {"escalated", "critical", "expiring", "given_up", "endpoint_disabled", "token_minted", "parked", "mentioned", "hold_fell"}
+)
 ABOUT_OPEN = ("escalated", "critical", "expiring", "parked")  # say nothing true any more once the proposal is settled
 
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from escalations import policies
 from escalations.models import Person, PersonToken, Role
+from escalations.states import Sensitive
 
 from .bases import Act, ActForm, CheckedForm, Edited, Told, actor_of
 
@@ -20,13 +21,17 @@ class ForSuperusers(Edited):
 
 @admin.register(Role)
 class RoleAdmin(ForSuperusers):
-    list_display = ("name", "description", "sees_everything", "decides_everything", "notify_email", "people")
+    list_display = ("name", "description", "sees_everything", "decides_everything", "cleared_for", "notify_email", "people")
     ordering = ("name",)
-    fields = ("name", "description", "sees_everything", "decides_everything", "notify_email", "people")
+    fields = ("name", "description", "sees_everything", "decides_everything", "clearance", "notify_email", "people")
     sortable_by = ()
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("user_set")
+
+    @admin.display(description="Reads without asking")
+    def cleared_for(self, role: Role) -> str:
+        return ", ".join(str(Sensitive(kind).label) for kind in role.clearance) or "nothing that is masked"
 
     @admin.display(description="People")
     def people(self, role: Role) -> str:
@@ -45,6 +50,12 @@ class RoleAdmin(ForSuperusers):
 
 
 class RoleForm(CheckedForm):
+    clearance = forms.MultipleChoiceField(
+        choices=Sensitive.choices, required=False, widget=forms.CheckboxSelectMultiple,
+        help_text="Kinds of values that members read as they are. For everybody else they are masked; who may read the proposal can "
+        "still have them shown, on purpose, and that is recorded.",
+    )
+
     def check(self) -> None:
         policies.check_role(self.instance)
 

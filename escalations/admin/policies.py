@@ -19,6 +19,13 @@ from .bases import Act, ActForm, Edited, actor_of, without_pop_ups
 DURATION = "Hours:minutes:seconds, or days before it: 04:00:00, 2 00:00:00."
 
 
+UNDO = (
+    f"Seconds, up to {policies.LONGEST_UNDO}. A signature given on a page waits that long before it settles: until then whoever gave "
+    "it can take it back, nobody else can decide, and the agent has no answer yet. 0: it settles at once. What already stands in a "
+    "queue keeps what it was given."
+)
+
+
 class StepFormSet(BaseInlineFormSet):
     """Checks policy and steps together, as the verb will."""
 
@@ -82,11 +89,11 @@ def policies_actor(request: HttpRequest) -> Any:
 
 @admin.register(EscalationPolicy)
 class EscalationPolicyAdmin(Edited):
-    list_display = ("name", "is_default", "expires_after", "what_happens", "valid_for", "version", "archived_at")
+    list_display = ("name", "is_default", "expires_after", "what_happens", "valid_for", "undo_seconds", "version", "archived_at")
     ordering = ("archived_at", "name")
     fields = (
-        "name", "description", "is_default", "expires_after", "fallback", "valid_for", "what_happens", "approve_asked_by",
-        "approve_confirmed_by", "version", "archived_at",
+        "name", "description", "is_default", "expires_after", "fallback", "valid_for", "undo_seconds", "what_happens",
+        "approve_asked_by", "approve_confirmed_by", "version", "archived_at",
     )
     readonly_fields = ("what_happens", "approve_asked_by", "approve_confirmed_by", "version", "archived_at")
     inlines = (Steps,)
@@ -107,6 +114,8 @@ class EscalationPolicyAdmin(Edited):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "expires_after":
             kwargs["help_text"] = f"When the fallback happens. {DURATION}"
+        if db_field.name == "undo_seconds":
+            kwargs["help_text"] = UNDO
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     @admin.display(description="When nobody answers")

@@ -64,6 +64,7 @@ TITLES = {
     "decision_expired": "The decision has expired",
     "already_claimed": "A colleague holds this",
     "already_acknowledged": "Already acknowledged",
+    "held": "A colleague signed this a moment ago",
     "too_many_revisions": "Too many revisions",
     "illegal_move": "Not possible in this state",
     "idempotency_mismatch": "Same key, another body",

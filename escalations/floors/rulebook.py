@@ -74,8 +74,8 @@ class Rulebook:
     def frozen(self, policy: EscalationPolicy) -> dict[str, Any]:
         """Return the copy of a policy that a proposal keeps: repeats written out, seconds, role ids with their names.
 
-        {"name", "version", "steps": [{"role", "name", "after"}], "expires_after", "fallback", "valid_for"}. A fallback of
-        `approve` that no second administrator has confirmed is `reject`.
+        {"name", "version", "steps": [{"role", "name", "after"}], "expires_after", "fallback", "valid_for",
+        "undo_seconds"}. A fallback of `approve` that no second administrator has confirmed is `reject`.
         """
         steps = [
             {"role": step.role_id, "name": self.roles[step.role_id].name, "after": step.after.total_seconds()}
@@ -92,6 +92,7 @@ class Rulebook:
             "expires_after": policy.expires_after.total_seconds(),
             "fallback": fallback,
             "valid_for": policy.valid_for.total_seconds(),
+            "undo_seconds": policy.undo_seconds,
         }
 
 

@@ -6,8 +6,9 @@ by keyword, and raise `escalations.errors`. Rows are locked in one order everywh
 
 from .clockwork import lapse_claims, overdue_ids, push_back, run_out, warn_expiring
 from .decide import Outcome, decide
-from .desk import ask_back, claim, comment, escalate_now, extend, hand_over, release, release_all
+from .desk import ask_back, claim, comment, escalate_now, extend, hand_over, names_in, release, release_all, reveal
 from .placing import place, settle_by_policy
+from .settling import settle_held, undo
 from .sources import MAX_REVISIONS, acknowledge, add_context, new_proposal, revise, withdraw
 
 __all__ = [
@@ -23,15 +24,19 @@ __all__ = [
     "extend",
     "hand_over",
     "lapse_claims",
+    "names_in",
     "new_proposal",
     "overdue_ids",
     "place",
     "push_back",
     "release",
     "release_all",
+    "reveal",
     "revise",
     "run_out",
     "settle_by_policy",
+    "settle_held",
+    "undo",
     "warn_expiring",
     "withdraw",
 ]

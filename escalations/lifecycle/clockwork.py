@@ -13,11 +13,11 @@ from django.db.models import F
 
 from escalations import audit, clock, outbox
 from escalations.bulk import insert_many
-from escalations.models import ContextItem, Notice, Proposal, Question, Role, StepRun
+from escalations.models import ContextItem, Hold, Notice, Proposal, Question, Role, StepRun
 from escalations.models.people import MANAGER
 from escalations.states import Fallback, Sending, State, Verdict
 
-from . import moves
+from . import hold, moves
 from .placing import next_due
 
 LATE = timedelta(minutes=2)  # a step that fired later than this was not waited out
@@ -29,17 +29,18 @@ STEPPING = ("incident_id", "test", "step", "role_id", "asked", "due_at", "expire
 
 def overdue_ids(limit: int = 200) -> list[Any]:
     """Return the ids of what is due now, oldest first. One indexed query, no lock."""
-    return list(Proposal.objects.overdue(clock.read()).order_by("due_at").values_list("pk", flat=True)[:limit])
+    return list(Proposal.objects.overdue(clock.read()).free().order_by("due_at").values_list("pk", flat=True)[:limit])
 
 
 def run_out(limit: int = 200, only: Any = None) -> int:
     """Fire up to `limit` due steps and EXPIRED_AT_ONCE expiries; return how many, 0 when nothing is due.
 
-    One transaction; `only` takes a single proposal (after a batch failed).
+    One transaction; `only` takes a single proposal (after a batch failed). What was signed in time and can still be taken back is
+    left alone: it settles as signed, or its clock goes on where the hold ends.
     """
     with transaction.atomic():
         now = clock.read()
-        due = _take(now, limit, only)
+        due = _not_held(_take(now, limit, only))
         expired = [one for one in due if one.expires_at is not None and one.expires_at <= now][:EXPIRED_AT_ONCE]
         stepping = [one for one in due if one.expires_at is None or one.expires_at > now]
         _step_up(stepping, now)
@@ -88,6 +89,7 @@ def warn_expiring(limit: int = 200) -> int:
         now = clock.read()
         soon = list(
             Proposal.objects.open()
+            .free()
             .select_for_update(skip_locked=True, of=("self",))
             .filter(due_at=F("expires_at"), due_at__lte=now + WARN_BEFORE, due_at__gt=now, warned_at=None)
             .select_related("role", "incident__source")
@@ -99,10 +101,17 @@ def warn_expiring(limit: int = 200) -> int:
 
 
 def _take(now: datetime, limit: int, only: Any) -> list[Proposal]:
-    due = Proposal.objects.overdue(now).select_for_update(skip_locked=True, of=("self",))
+    due = Proposal.objects.overdue(now).free().select_for_update(skip_locked=True, of=("self",))
     if only is not None:
         due = due.filter(pk=only)
     return list(due.only(*STEPPING).order_by("due_at")[:limit])
+
+
+def _not_held(locked: Sequence[Proposal]) -> list[Proposal]:
+    """Leave out what was signed between the look and the lock. One query, none where no policy knows holds."""
+    may_be = [one.pk for one in locked if hold.undo_seconds(one)]
+    held = set(Hold.objects.filter(pk__in=may_be).values_list("pk", flat=True)) if may_be else set()
+    return [one for one in locked if one.pk not in held]
 
 
 def _whole(expired: Sequence[Proposal]) -> list[Proposal]:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from escalations import argschema, audit, authority, canonical, queue
+from escalations import argschema, audit, authority, canonical, clock, queue
 from escalations.errors import (
     Blocked,
     ChangedSinceSeen,
@@ -20,10 +20,10 @@ from escalations.errors import (
 from escalations.floors.facts import context_texts
 from escalations.floors.judge import judge
 from escalations.floors.rulebook import Rulebook
-from escalations.models import Decision, Person, Proposal, Signature, Work
+from escalations.models import Decision, Hold, Person, Proposal, Signature, Work
 from escalations.states import STATE_OF, Floor, Kind, Stage, State, Verdict
 
-from . import moves
+from . import hold, moves
 from .placing import place
 from .sources import MAX_REVISIONS, new_proposal, words_of
 
@@ -33,12 +33,16 @@ OF_THE_ENGINES = frozenset({"low_confidence", "classifier_failed"})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a signature: the decision, or the new pending revision that an edit became (then `decision` is None)."""
+    """What came of a signature: the decision; or, without one, the new pending revision that an edit became, or the hold.
+
+    A hold means that the signature stands and can be taken back: the clock makes it the decision at `held.settles_at`.
+    """
 
     proposal: Proposal
     decision: Decision | None
     revision: Proposal | None = None
     replayed: bool = False
+    held: Hold | None = None
 
 
 def decide(
@@ -61,16 +65,17 @@ def decide(
     """Sign a proposal as one person. One transaction; about fifteen queries.
 
     `digest` and `version` are what the person was shown; they are checked inside the UPDATE. `request_key` makes a repeat of the
-    same request return what was stored.
+    same request return what was stored. By a page or a group form, under a policy with `undo_seconds`, the signature is checked
+    as ever and then held; `settling.settle_held` makes it the decision.
 
     Raises NotYourQueue, OwnRequest, StepUpRequired (who), DecisionNotAllowed, Invalid, Blocked (what), AlreadySettled (with who
-    was first), ChangedSinceSeen (read again), IdempotencyMismatch, NotFound.
+    was first), Held (with who signed), ChangedSinceSeen (read again), IdempotencyMismatch, NotFound.
     """
     if request_key and (known := _replay(request_key, request_digest)):
         return known
     try:
         with transaction.atomic():
-            proposal = _shown(proposal_id)
+            proposal = _shown(proposal_id, lock=True)
             _check(proposal, person, Verdict(type), digest, version, reason, message, retry, interactive)
             seen = Q(version=version, args_digest=digest)
             verdict = moves.Verdictum(
@@ -79,12 +84,13 @@ def decide(
                 runs=moves.Content.of(proposal) if type == Verdict.APPROVE else None,
             )
             if type == Verdict.EDIT:
-                return _edit(proposal, person, verdict, args, draft, seen, method, interactive)
-            decision = _sign(proposal, person, verdict, seen, method, interactive)
-            if retry and proposal.kind == Kind.DRAFT and settings.COUNTERSIGN_MODEL and proposal.revision < MAX_REVISIONS:
-                Work.objects.create(incident_id=proposal.incident_id, proposal=proposal, stage=Stage.REDRAFT)
-                queue.wake("redraft")
-            return Outcome(proposal, decision)
+                became = _edit(proposal, person, verdict, args, draft, seen)
+                if isinstance(became, Outcome):
+                    return became
+                verdict = replace(verdict, runs=became)
+            if method in hold.HELD_BY and hold.undo_seconds(proposal):
+                return Outcome(proposal, None, held=_hold(proposal, person, verdict, seen, method))
+            return Outcome(proposal, sign(proposal, verdict, seen=seen, method=method, interactive=interactive))
     except Conflict:
         if request_key and (known := _replay(request_key, request_digest)):
             return known  # the same request twice at once: the other one was first, and this one saw its decision
@@ -95,6 +101,44 @@ def decide(
         if request_key and "decision_request_once" in str(error) and (known := _replay(request_key, request_digest)):
             return known  # the same request twice at once: the other one was first
         raise
+
+
+def sign(
+    proposal: Proposal, verdict: moves.Verdictum, *, seen: Q, method: str, interactive: bool, held: Hold | None = None
+) -> Decision:
+    """Settle a proposal by a person's signature, as it was shown; in the caller's transaction, checked by the caller.
+
+    `held` is the hold that this settles: the signature is of the moment it was given, and the clock's running out since then does
+    not count against it. The decision is of now. Raises a Conflict when it is not as it was shown.
+    """
+    signed_at = {} if held is None else {"at": held.signed_at}
+    shown_version, shown_digest = proposal.version, proposal.args_digest
+    decision = moves.settle(
+        proposal, STATE_OF[verdict.type], verdict, seen=seen, before_expiry=held is None, method=method, interactive=interactive,
+        **({} if held is None else {"signed_at": held.signed_at}),
+    )
+    Signature.objects.create(
+        proposal=proposal, person=verdict.person, type=verdict.type, digest=shown_digest, version=shown_version, method=method,
+        interactive=interactive, **signed_at,
+    )
+    asks_again = verdict.retry and proposal.kind == Kind.DRAFT and proposal.revision < MAX_REVISIONS
+    if asks_again and settings.COUNTERSIGN_MODEL:
+        Work.objects.create(incident_id=proposal.incident_id, proposal=proposal, stage=Stage.REDRAFT)
+        queue.wake("redraft")
+    return decision
+
+
+def _hold(proposal: Proposal, person: Person, verdict: moves.Verdictum, seen: Q, method: str) -> Hold:
+    """Hold a signature that everything was checked of; what an edit made of it stands in the hold, whole."""
+    edited = verdict.runs if verdict.type == Verdict.EDIT else None
+    held = hold.put(
+        proposal, person, seen=seen, now=clock.now(), runs=verdict.runs.digest if verdict.runs else None,
+        type=verdict.type, method=method, reason=verdict.reason, message=verdict.message, retry=verdict.retry,
+        args=edited.args if edited else None, draft=edited.draft if edited else None,
+    )
+    if held is None:
+        raise moves.refusal(proposal.pk)
+    return held
 
 
 def _replay(request_key: str, request_digest: str) -> Outcome | None:
@@ -119,9 +163,11 @@ def _became(proposal_id: Any, person: Person, args: dict[str, Any] | None, draft
     return Outcome(before, None, revision=revision, replayed=True) if digest == revision.args_digest else None
 
 
-def _shown(proposal_id: Any) -> Proposal:
+def _shown(proposal_id: Any, *, lock: bool = False) -> Proposal:
+    """Return the proposal; locked, so that a hold somebody made meanwhile is seen by whatever looks for it next."""
+    rows = Proposal.objects.select_related("incident__source__owner", "role", "source")
     try:
-        return Proposal.objects.select_related("incident__source__owner", "role", "source").get(pk=proposal_id)
+        return (rows.select_for_update(of=("self",), no_key=True) if lock else rows).get(pk=proposal_id)
     except Proposal.DoesNotExist:
         raise NotFound from None
 
@@ -136,6 +182,7 @@ def _check(
     authority.check_may_decide(person, proposal, interactive=interactive)
     if proposal.state != State.PENDING:
         raise moves.refusal(proposal.pk)
+    hold.check_free(proposal)
     if proposal.version != version or proposal.args_digest != digest:
         raise ChangedSinceSeen(version=proposal.version, args_digest=proposal.args_digest)
     if verdict not in proposal.allowed_decisions and verdict != Verdict.REJECT:
@@ -150,25 +197,14 @@ def _check(
         raise Invalid([{"pointer": "/retry", "code": "too_many_revisions", "detail": "The line has had all its revisions."}])
 
 
-def _sign(
-    proposal: Proposal, person: Person, verdict: moves.Verdictum, seen: Q, method: str, interactive: bool
-) -> Decision:
-    shown_version, shown_digest = proposal.version, proposal.args_digest
-    decision = moves.settle(
-        proposal, STATE_OF[verdict.type], verdict, seen=seen, before_expiry=True, method=method, interactive=interactive
-    )
-    Signature.objects.create(
-        proposal=proposal, person=person, type=verdict.type, digest=shown_digest, version=shown_version, method=method,
-        interactive=interactive,
-    )
-    return decision
-
-
 def _edit(
     proposal: Proposal, person: Person, verdict: moves.Verdictum, args: dict[str, Any] | None, draft: dict[str, Any] | None,
-    seen: Q, method: str, interactive: bool,
-) -> Outcome:
-    """Route the edited content as what it has become; settle it, or hand it as a new revision to who may sign it (section 5)."""
+    seen: Q,
+) -> Outcome | moves.Content:
+    """Route the edited content as what it has become; return it if the editor may sign it.
+
+    Else nothing settles and nothing is held: it is a new revision at once, with who may sign it (section 5).
+    """
     edited = _edited(proposal, person, args, draft)
     rulebook = Rulebook.load()
     held = "A reviewer edited this into what it is; a person decides."
@@ -183,9 +219,7 @@ def _edit(
     demanded = judgement.role_why == "rule" or (judgement.role_why == "trigger" and judgement.trigger_names[0] in new_triggers)
     asks_for = judgement.role if demanded or proposal.role is None else proposal.role
     if authority.is_member(person, asks_for.pk) and not new_triggers:
-        content = moves.Content(edited.action, edited.args, edited.draft, edited.args_digest)
-        decision = _sign(proposal, person, replace(verdict, runs=content), seen, method, interactive)
-        return Outcome(proposal, decision)
+        return moves.Content(edited.action, edited.args, edited.draft, edited.args_digest)
     if proposal.revision >= MAX_REVISIONS:
         raise DecisionNotAllowed("This edit needs another reviewer, and the line has had all its revisions. Reject it instead.")
     actor = audit.Actor.of(person)

@@ -1,6 +1,9 @@
-"""What a reviewer may do without settling: claim, release, hand over, escalate now, extend, ask back, comment."""
+"""What a reviewer may do without settling: claim, release, hand over, escalate now, extend, ask back, comment, reveal."""
 
+import re
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.conf import settings
@@ -9,24 +12,29 @@ from django.db.models import F, Q
 
 from escalations import audit, authority, clock, outbox, queue
 from escalations.errors import AlreadyClaimed, IllegalMove, Invalid, NotFound
-from escalations.models import Comment, Person, Proposal, Question, Role, StepRun
+from escalations.models import Comment, Hold, Person, Proposal, Question, Role, StepRun
 from escalations.models.people import MANAGER
 from escalations.states import State
 
-from . import moves
+from . import hold, moves
 from .placing import next_due
 
 LONGEST_EXTENSION = timedelta(days=7)
+LONGEST_TOLD = 2_000  # characters of a comment that a notice carries, and of a reason in the audit
+MOST_MENTIONS = 20
+# "@carl", "@carl.colleague", "@carl@acme.example"; not the domain of an address that stands in a text.
+MENTION = re.compile(r"(?<![\w@.+/-])@([\w.+-]+(?:@[\w.-]+)?)")
 
 
 def claim(proposal_id: Any, *, person: Person, take_over: bool = False) -> Proposal:
-    """Take a proposal so that colleagues see it; it lapses by itself. Raises AlreadyClaimed (with who) unless `take_over`.
+    """Take a proposal so that colleagues see it; it lapses by itself. Raises AlreadyClaimed (with who) unless `take_over`, and Held.
 
     Claiming again renews the lease. It does not raise the version: nothing of what is signed changes.
     """
     now = clock.now()
     with transaction.atomic():
         proposal = _at_the_desk(proposal_id, person)
+        hold.check_free(proposal)
         free = Q(claimed_by=None) | Q(claimed_by=person) | Q(claim_until__lte=now) | Q(claim_until=None)
         wanted = Q(pk=proposal.pk, state=State.PENDING) & (Q() if take_over else free)
         until = now + timedelta(seconds=settings.CLAIM_SECONDS)
@@ -54,8 +62,14 @@ def release(proposal_id: Any, *, person: Person) -> None:
 
 
 def release_all(person: Person, *, actor: audit.Actor) -> int:
-    """Give back everything a person holds (they left, or were deactivated). Return how many."""
+    """Give back everything a person has claimed (they left, or were deactivated), and let their held signatures fall.
+
+    Return how many claims.
+    """
     with transaction.atomic():
+        signed = Hold.objects.filter(person=person).order_by("pk").values_list("pk", flat=True)
+        for proposal in Proposal.objects.select_for_update(of=("self",)).filter(pk__in=list(signed)).order_by("pk"):
+            hold.fall(proposal, actor=actor, why=f"{person.name} may not sign any more")
         held = list(Proposal.objects.select_for_update(of=("self",)).filter(claimed_by=person).order_by("pk"))
         Proposal.objects.filter(pk__in=[one.pk for one in held]).update(claimed_by=None, claim_until=None)
         audit.record_many([
@@ -133,14 +147,54 @@ def ask_back(proposal_id: Any, *, person: Person, text: str) -> Question:
 
 
 def comment(proposal_id: Any, *, person: Person, text: str) -> Comment:
-    """Leave a word to colleagues; possible after settling too."""
+    """Leave a word to colleagues; possible after settling too. Who is named as "@username" is told by mail.
+
+    Raises Invalid when nothing is said, or when it names somebody who may not read this, whoever that is.
+    """
     with transaction.atomic():
         proposal = _readable(proposal_id, person)
         if not text.strip():
             raise Invalid([{"pointer": "/text", "code": "required", "detail": "Write something."}])
-        said = Comment.objects.create(proposal=proposal, person=person, text=text.strip())
-        _record("proposal.commented", proposal, person, comment=said.pk)
+        named = _mentioned(proposal, text)
+        said = Comment.objects.create(proposal=proposal, person=person, text=text.strip(), mentions=[one.pk for one in named])
+        _record("proposal.commented", proposal, person, comment=said.pk, mentioned=[one.username for one in named])
+        outbox.open_notices([
+            outbox.Wanted("mentioned", proposal, person=one, facts={"by": person.name, "text": said.text[:LONGEST_TOLD]})
+            for one in named
+            if one != person
+        ])
     return said
+
+
+def reveal(proposal_id: Any, *, person: Person, why: str = "") -> None:
+    """Put it on record that this person had values shown that are masked for them; who may read the proposal may. Four queries."""
+    with transaction.atomic():
+        _record("proposal.revealed", _readable(proposal_id, person), person, why=why.strip()[:LONGEST_TOLD])
+
+
+def names_in(text: str) -> list[str]:
+    """Return the user names a comment calls on with "@name", as they stand there, each once; no query.
+
+    A name may hold dots, and be an address; a full stop behind it is the sentence's.
+    """
+    return list(dict.fromkeys(name for found in MENTION.findall(text) if (name := found.rstrip(".-+"))))
+
+
+def _mentioned(proposal: Proposal, text: str) -> list[Person]:
+    names = names_in(text)
+    if not names:
+        return []
+    if len(names) > MOST_MENTIONS:
+        raise Invalid([{"pointer": "/text", "code": "too_many", "detail": f"Call on {MOST_MENTIONS} colleagues at most."}])
+    asked_for = reduce(or_, (Q(username__iexact=name) for name in names))
+    found = {one.username.lower(): one for one in authority.readers_of(proposal).filter(asked_for)}
+    if strangers := [f"@{name}" for name in names if name.lower() not in found]:
+        raise Invalid([{
+            "pointer": "/text", "code": "cannot_read",
+            "detail": f"Nobody called {', '.join(strangers)} can read this, so nobody was told. Name a colleague of its roles, or leave "
+            "the @ out.",
+        }])
+    return [found[name.lower()] for name in names]
 
 
 def _readable(proposal_id: Any, person: Person) -> Proposal:
@@ -163,7 +217,10 @@ def _at_the_desk(proposal_id: Any, person: Person) -> Proposal:
 
 
 def _pending(proposal_id: Any, person: Person) -> Proposal:
-    """Lock and return a pending proposal this person may decide. Judged on what the lock returns: roles may have moved."""
+    """Lock and return a pending proposal this person may decide, on which no signature is held.
+
+    Judged on what the lock returns: roles may have moved.
+    """
     _readable(proposal_id, person)
     proposal = (
         Proposal.objects.select_for_update(of=("self",))
@@ -173,6 +230,7 @@ def _pending(proposal_id: Any, person: Person) -> Proposal:
     authority.check_may_decide(person, proposal)
     if proposal.state != State.PENDING:
         raise moves.refusal(proposal.pk)
+    hold.check_free(proposal)
     return proposal
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from django.db.models import F, Q
 
-from escalations import audit, clock, outbox, queue
+from escalations import audit, canonical, clock, outbox, queue
 from escalations.errors import AlreadySettled, ChangedSinceSeen, Conflict
 from escalations.models import AuditEntry, Decision, Incident, Person, Proposal
 from escalations.states import MOVES, UNDECIDED, State, Status, Verdict
+
+from . import hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class Content:
     def of(cls, proposal: Proposal) -> "Content":
         """Return what the proposal asks to sign."""
         return cls(proposal.action, proposal.args, proposal.draft, proposal.args_digest)
+
+    @classmethod
+    def made(cls, action: str, args: dict[str, Any] | None, draft: dict[str, Any] | None) -> "Content":
+        """Return this content with its digest."""
+        return cls(action, args, draft, canonical.args_digest(action or None, args, draft))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +78,11 @@ def move(
 
 
 def refusal(proposal_id: Any) -> Conflict:
-    """Return why a move did not happen: settled already (with who and when), or changed since it was seen. Two queries."""
+    """Return why a move did not happen: settled or held already (with who and when), or changed since it was seen. Two queries."""
     current = Proposal.objects.select_related("decision").get(pk=proposal_id)
     if current.state == State.PENDING:
+        if held := hold.standing(current):
+            return hold.refusal(held)
         if current.expires_at and current.expires_at <= clock.now():
             return AlreadySettled("Its time ran out; the clock settles it now.", by="clock", at=current.expires_at)
         return ChangedSinceSeen(version=current.version, args_digest=current.args_digest)
@@ -151,10 +160,14 @@ def settle_all(settling: Sequence[tuple[Proposal, Verdictum, dict[str, Any]]], t
 def leave(
     proposal: Proposal, to: str, *, actor: audit.Actor, seen: Q | None = None, before_expiry: bool = False, **facts: Any
 ) -> None:
-    """Withdraw or supersede: settled with neither a decision nor a delivery. `seen` and `before_expiry` are as in `move`."""
+    """Withdraw or supersede: settled with neither a decision nor a delivery; a signature held on it falls.
+
+    `seen` and `before_expiry` are as in `move`.
+    """
     if to not in UNDECIDED:
         raise ValueError(f"{to} needs a decision")
     move(proposal, to, seen=seen, before_expiry=before_expiry)
+    hold.fall(proposal, actor=actor, why=f"it was {to}")
     outbox.drop_notices([proposal])
     audit.record(
         f"proposal.{to}", actor=actor, incident_id=proposal.incident_id, proposal_id=proposal.pk, version=proposal.version,

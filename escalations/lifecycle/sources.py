@@ -14,7 +14,7 @@ from escalations.floors.rulebook import Rulebook
 from escalations.models import Acknowledgement, Classification, ContextItem, Decision, Incident, Person, Proposal, Question, Work
 from escalations.states import DEFAULT_DECISIONS, Kind, Stage, State, Status, Verdict
 
-from . import moves
+from . import hold, moves
 
 MAX_REVISIONS = 5  # law 12: no shopping for a yes
 CLAIMS = ("confidence", "reversible", "impact", "fallback")
@@ -110,7 +110,8 @@ def revise(
 def add_context(incident_id: Any, *, context: dict[str, Any], sanitised: bool = False, actor: audit.Actor) -> ContextItem:
     """Add context to an open incident, answer what was asked back, and raise the pending proposal's version.
 
-    Text found in it may add triggers and raise the risk, never take any away (law 5). Raises AlreadySettled, NotFound.
+    A signature that is held on it falls: it was given without knowing this. Text found in it may add triggers and raise the risk,
+    never take any away (law 5). Raises AlreadySettled, NotFound.
     """
     with transaction.atomic():
         incident, pending = _locked(incident_id)
@@ -120,6 +121,7 @@ def add_context(incident_id: Any, *, context: dict[str, Any], sanitised: bool = 
         answered = Question.objects.filter(incident=incident, answered_at=None).update(answered_at=clock.now())
         fired: list[dict[str, Any]] = []
         if pending is not None:
+            hold.fall(pending, actor=actor, why="context was added")
             if pending.routed_at is not None:
                 fired = new_findings(Rulebook.load(), context_texts(context), pending.trigger_names)
             triggers = [*pending.triggers, *fired]
@@ -130,10 +132,10 @@ def add_context(incident_id: Any, *, context: dict[str, Any], sanitised: bool = 
             )
             if fired:
                 moves.set_triage(incident.pk, triggers=names)
-        audit.record(
             if pending.routed_at is not None:
                 pending.incident = incident
                 search.remember(pending)
+        audit.record(
             "proposal.context_added", actor=actor, incident_id=incident.pk, proposal_id=pending.pk if pending else None,
             item=item.pk, answered=answered, new_triggers=[trigger["name"] for trigger in fired],
         )

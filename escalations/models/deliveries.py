@@ -69,7 +69,7 @@ class Notice(models.Model):
     """One message to one person, or to a role's shared mailbox. `id` is the stable message id."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    kind = models.CharField(max_length=20)  # escalated, critical, expiring, given_up, token_minted, endpoint_disabled, parked
+    kind = models.CharField(max_length=20)  # the names in outbox.NOTICES
     person = models.ForeignKey(Person, null=True, on_delete=models.PROTECT, related_name="notices")
     role = models.ForeignKey(Role, null=True, on_delete=models.PROTECT, related_name="+")
     proposal = models.ForeignKey(Proposal, null=True, on_delete=models.PROTECT, related_name="notices")

@@ -28,10 +28,11 @@ from .sources import (
     rotate_secret,
     save_source,
 )
-from .steps import Step, archive_policy, check_policy, confirm_approve, effective_fallback, save_policy
+from .steps import LONGEST_UNDO, Step, archive_policy, check_policy, confirm_approve, effective_fallback, save_policy
 
 __all__ = [
     "LONGEST_TOKEN_DAYS",
+    "LONGEST_UNDO",
     "TOKEN_DAYS",
     "Step",
     "archive_policy",

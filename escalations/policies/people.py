@@ -12,11 +12,12 @@ from escalations import audit, clock, lifecycle, outbox, vault
 from escalations.errors import IllegalMove, Invalid
 from escalations.models import Person, PersonToken, Role
 from escalations.models.people import MANAGER
+from escalations.states import Sensitive
 
 from .changes import changes, problem, readable, stored, subject_of
 
 PERSON_FIELDS = ("username", "first_name", "last_name", "email", "time_zone", "is_staff", "is_superuser", "is_active")
-ROLE_FIELDS = ("name", "description", "sees_everything", "decides_everything", "notify_email")
+ROLE_FIELDS = ("name", "description", "sees_everything", "decides_everything", "clearance", "notify_email")
 TOKEN_DAYS = 30
 LONGEST_TOKEN_DAYS = 90
 
@@ -30,6 +31,9 @@ def check_role(role: Role) -> None:
         raise Invalid([problem("decides_everything", "manager", "Late work climbs to managers; they must be able to decide it.")])
     if role.decides_everything and not role.sees_everything:
         raise Invalid([problem("sees_everything", "needed", "Who decides everything also sees everything.")])
+    if set(role.clearance) - set(Sensitive.values):
+        raise Invalid([problem("clearance", "unknown", f"The kinds are: {', '.join(Sensitive.values)}.")])
+    role.clearance = [kind for kind in Sensitive.values if kind in role.clearance]  # one order, each once
 
 
 @transaction.atomic

@@ -13,9 +13,10 @@ from escalations.states import Fallback, RuleState
 
 from .changes import changes, problem, readable, stored, subject_of
 
-FIELDS = ("name", "description", "expires_after", "fallback", "valid_for", "is_default")
+FIELDS = ("name", "description", "expires_after", "fallback", "valid_for", "undo_seconds", "is_default")
 SHORTEST = timedelta(minutes=1)
 LONGEST = timedelta(days=90)
+LONGEST_UNDO = 300  # seconds; the caller waits that much longer for every answer
 MOST_STEPS = 20  # repeats written out
 
 
@@ -46,6 +47,8 @@ def check_policy(policy: EscalationPolicy, steps: Sequence[Step]) -> None:
     for field in ("expires_after", "valid_for"):
         if not SHORTEST <= getattr(policy, field) <= LONGEST:
             errors.append(problem(field, "out_of_range", "Between one minute and 90 days."))
+    if not 0 <= (policy.undo_seconds or 0) <= LONGEST_UNDO:
+        errors.append(problem("undo_seconds", "out_of_range", f"Between 0 and {LONGEST_UNDO} seconds; 0 settles at once."))
     if any(not SHORTEST <= step.after <= LONGEST for step in steps):
         errors.append(problem("steps", "out_of_range", "A step waits between one minute and 90 days."))
     elif sum(1 + step.repeat for step in steps) > MOST_STEPS:

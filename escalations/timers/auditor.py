@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from escalations import audit, clock, queue
-from escalations.models import Heartbeat, Proposal, Work
+from escalations.models import Heartbeat, Hold, Proposal, Work
 from escalations.states import Stage, State
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Findings:
 
 
 def look(poisoned: Sequence[str] = ()) -> Findings:
-    """Look once; returns and keeps (heartbeat `auditor`) what was found. Five indexed queries, each bounded."""
+    """Look once; returns and keeps (heartbeat `auditor`) what was found. Six indexed queries, each bounded."""
     now, findings = clock.now(), Findings()
     for sort, search in SEARCHES.items():
         search(now, sort, findings)
@@ -91,7 +91,12 @@ def _set_to_expiry(stuck: list[Proposal], now: datetime, sort: str, findings: Fi
 
 
 def _fires_late(now: datetime, sort: str, findings: Findings) -> None:
-    late = Proposal.objects.overdue(now - LATE).order_by("due_at")[:NAMED]
+    late = Proposal.objects.overdue(now - LATE).free().order_by("due_at")[:NAMED]
+    _name(late.values_list("pk", flat=True), sort, findings)
+
+
+def _held_too_long(now: datetime, sort: str, findings: Findings) -> None:
+    late = Hold.objects.filter(settles_at__lt=now - LATE).order_by("settles_at")[:NAMED]
     _name(late.values_list("pk", flat=True), sort, findings)
 
 
@@ -130,6 +135,7 @@ SEARCHES: dict[str, Callable[[datetime, str, Findings], None]] = {
     "proposals without a due step": _without_due_step,
     "proposals due after they expire": _due_after_expiry,
     "steps more than 60 s late": _fires_late,
+    "signatures held 60 s too long": _held_too_long,
     "work older than 10 minutes": _old_work,
     "proposals nobody routed": _unrouted,
 }

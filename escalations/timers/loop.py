@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 TURN_SECONDS = 1.0
 LONGEST_DUTY = 5.0  # seconds one duty may go on before the others have their turn, so that this process never looks dead
 SEAL_BATCH = 5_000
+SETTLE_BATCH = 100  # signatures that can no longer be taken back; each is a transaction of its own
 RECONNECT_SECONDS = 2.0
 
 
@@ -47,6 +48,7 @@ class Timers:
         self._lost = False
         self.duties = [  # in this order; what waits for a person or a caller comes first
             Duty("pulse", 5, self._pulse),
+            Duty("settled", 1, lambda: drain(lifecycle.settle_held, self.stop, LONGEST_DUTY, SETTLE_BATCH)),
             Duty("fired", 1, lambda: self.steps.fire(self.stop, LONGEST_DUTY)),
             Duty("lapsed", 1, lambda: drain(lifecycle.lapse_claims, self.stop, LONGEST_DUTY)),
             Duty("woken", 1, queue.wake_due),

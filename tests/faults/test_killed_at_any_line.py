@@ -17,8 +17,20 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from django.utils.module_loading import import_string
 from django_q.models import OrmQ
 
-from escalations import clock, ingest, lifecycle, queue, route
-from escalations.models import AuditEntry, Classification, Decision, Delivery, Incident, Proposal, Signature, StepRun, WakeUp, Work
+from escalations import audit, clock, ingest, lifecycle, queue, route
+from escalations.models import (
+    AuditEntry,
+    Classification,
+    Decision,
+    Delivery,
+    Hold,
+    Incident,
+    Proposal,
+    Signature,
+    StepRun,
+    WakeUp,
+    Work,
+)
 from tests.factories import STANDARD, PersonFactory, ProposalFactory, SourceFactory, role
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -182,6 +194,89 @@ def test_deciding(point, stored):
     assert outcome.replayed is stored
     assert Decision.objects.get() == outcome.decision
     assert Delivery.objects.filter(type="proposal.settled").count() == Signature.objects.count() == 1
+
+
+HELD = {**STANDARD, "undo_seconds": 20}
+
+
+def held_and_settled():
+    """Return how many holds and how many decisions there are, with everything that belongs to a decision or nothing of it."""
+    settled = {
+        Decision.objects.count(), Signature.objects.count(), Delivery.objects.filter(type="proposal.settled").count(),
+        AuditEntry.objects.filter(action="proposal.decided").count(), Proposal.objects.filter(state="approved").count(),
+        Incident.objects.filter(status="settled").count(),
+    }
+    assert len(settled) == 1
+    return Hold.objects.count(), settled.pop()
+
+
+@pytest.mark.parametrize(
+    ("point", "stored"),
+    [
+        ("escalations.lifecycle.hold.put", False), ("escalations.lifecycle.hold.Hold.objects.create", False),
+        ("escalations.audit.record", False), ("escalations.queue.announce", False), ("at_commit", False), ("after_commit", True),
+    ],
+)
+def test_holding_a_signature(point, stored):
+    person, proposal = PersonFactory(roles=["finance"]), ProposalFactory(role=role("finance"), policy=HELD)
+
+    def sign():
+        return lifecycle.decide(proposal.pk, person=person, type="approve", digest=proposal.args_digest, version=1)
+
+    assert killed_at(point, sign)
+    assert held_and_settled() == (int(stored), 0)
+    assert AuditEntry.objects.filter(action="proposal.held").count() == int(stored)
+    if not stored:
+        assert sign().held
+    with clock.frozen_at(clock.now() + timedelta(minutes=1)):
+        assert lifecycle.settle_held() == 1
+    assert held_and_settled() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("point", "stored"),
+    [
+        ("escalations.lifecycle.settling._why_not", False), ("escalations.lifecycle.settling.sign", False),
+        ("escalations.lifecycle.moves.move", False), ("escalations.lifecycle.moves.Decision.save", False),
+        ("escalations.outbox.open_outcome", False), ("escalations.audit.record_many", False), ("escalations.queue.announce", False),
+        ("escalations.lifecycle.decide.Signature.objects.create", False), ("at_commit", False), ("after_commit", True),
+    ],
+)
+def test_settling_what_was_held(point, stored):
+    person, proposal = PersonFactory(roles=["finance"]), ProposalFactory(role=role("finance"), policy=HELD)
+    held = lifecycle.decide(proposal.pk, person=person, type="approve", digest=proposal.args_digest, version=1).held
+
+    def settle():
+        with clock.frozen_at(held.settles_at):
+            return lifecycle.settle_held()
+
+    assert killed_at(point, settle)
+    assert held_and_settled() == (int(not stored), int(stored))
+
+    assert settle() == int(not stored)
+    assert held_and_settled() == (0, 1)
+    assert Signature.objects.get().at == held.signed_at
+
+
+@pytest.mark.parametrize(("point", "stored"), [("escalations.audit.record", False), ("at_commit", False), ("after_commit", True)])
+@pytest.mark.parametrize("way", ["undo", "context"])
+def test_ending_a_hold_without_settling(point, stored, way):
+    person, proposal = PersonFactory(roles=["finance"]), ProposalFactory(role=role("finance"), policy=HELD)
+    lifecycle.decide(proposal.pk, person=person, type="approve", digest=proposal.args_digest, version=1)
+
+    def end():
+        if way == "undo":
+            lifecycle.undo(proposal.pk, person=person)
+        else:
+            lifecycle.add_context(proposal.incident_id, context={"summary": "x"}, actor=audit.SYSTEM)
+
+    assert killed_at(point, end)
+    assert held_and_settled() == (int(not stored), 0)
+    told = AuditEntry.objects.filter(action__in=["proposal.undone", "proposal.hold_fell"]).count()
+    assert told == int(stored)
+    if not stored:
+        end()
+    assert held_and_settled() == (0, 0) and Proposal.objects.get().state == "pending"
 
 
 @pytest.mark.parametrize("point", ["escalations.audit.record_many", "escalations.outbox.open_notices", "at_commit", "after_commit"])

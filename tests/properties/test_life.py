@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from escalations import audit, clock, defaults, errors, lifecycle
-from escalations.models import AuditEntry, Decision, Delivery, Incident, Proposal, Signature
+from escalations.models import AuditEntry, Decision, Delivery, Hold, Incident, Proposal, Signature
 from escalations.states import OPEN, UNDECIDED
 from tests.factories import STANDARD, PersonFactory, ProposalFactory, role
 
@@ -16,15 +16,20 @@ AGENT = audit.Actor("source", "agent", "agent")
 ACTS = [
     "approve", "reject", "retry", "respond", "edit", "claim", "release", "hand_over", "escalate_now", "extend", "ask_back",
     "context", "revise", "withdraw", "ack", "ack_failed", "an_hour_passes", "a_day_passes", "stale_approve",
+    "undo", "ten_seconds_pass", "by_token",
 ]
 
 
 class Walk:
     """One incident, one manager, a clock, and whatever moves are asked for; illegal ones are refused."""
 
-    def __init__(self, fallback):
+    def __init__(self, fallback, undo=0):
         self.person = PersonFactory(roles=["manager"])
-        policy = {**STANDARD, "steps": [{"role": role("manager").pk, "name": "manager", "after": 14_400}], "fallback": fallback}
+        policy = {
+            **STANDARD, "steps": [{"role": role("manager").pk, "name": "manager", "after": 14_400}], "fallback": fallback,
+            "undo_seconds": undo,
+        }
+        self.undo_seconds = undo
         self.incident = ProposalFactory(role=role("finance"), policy=policy).incident
         self.now = clock.now()
         self.settled = {}
@@ -42,7 +47,7 @@ class Walk:
     def route(self):
         """A revision is placed as it would be by the pipeline, without its judgement."""
         Proposal.objects.filter(incident=self.incident, state="pending", routed_at=None).update(
-            routed_at=self.now, role=role("finance"), policy=STANDARD, due_at=self.now + timedelta(hours=4),
+            routed_at=self.now, role=role("finance"), policy={**STANDARD, "undo_seconds": self.undo_seconds}, due_at=self.now + timedelta(hours=4),
             expires_at=self.now + timedelta(hours=12),
         )
 
@@ -102,6 +107,15 @@ class Walk:
     def ack_failed(self):
         self.ack("failed")
 
+    def undo(self):
+        lifecycle.undo(self.current().pk, person=self.person)
+
+    def by_token(self):
+        self.sign("approve", method="api")
+
+    def ten_seconds_pass(self):
+        self.pass_time(timedelta(seconds=10))
+
     def an_hour_passes(self):
         self.pass_time(timedelta(hours=1))
 
@@ -111,7 +125,7 @@ class Walk:
     def pass_time(self, span):
         self.now += span
         with clock.frozen_at(self.now):
-            while lifecycle.run_out():
+            while lifecycle.settle_held() or lifecycle.run_out():
                 pass
 
     def check(self):
@@ -129,6 +143,10 @@ class Walk:
                 assert self.settled[one.pk] == (one.state, one.settled_at, one.version)
             elif one.state not in OPEN:
                 self.settled[one.pk] = (one.state, one.settled_at, one.version)
+            held = Hold.objects.filter(proposal=one).first()
+            assert held is None or one.state in OPEN, "what is settled is not held any more"
+            assert held is None or (held.version, held.digest) == (one.version, one.args_digest), "what is held is what was shown"
+            assert held is None or held.settles_at <= self.now + timedelta(seconds=self.undo_seconds)
             if one.state in OPEN and not one.parked_at:
                 assert one.due_at is not None, "an open proposal has a way out when the clock runs"
         status = Incident.objects.get().status
@@ -140,18 +158,18 @@ class Walk:
 
 class TestLife(TestCase):
     @settings(max_examples=60, deadline=None)
-    @given(st.sampled_from(["reject", "park", "approve"]), st.lists(st.sampled_from(ACTS), max_size=12))
-    def test_any_walk_keeps_the_promises(self, fallback, acts):
+    @given(st.sampled_from(["reject", "park", "approve"]), st.sampled_from([0, 20]), st.lists(st.sampled_from(ACTS), max_size=12))
+    def test_any_walk_keeps_the_promises(self, fallback, undo, acts):
         defaults.install()
-        walk = Walk(fallback)
+        walk = Walk(fallback, undo)
         for act in acts:
             walk.do(act)
 
     @settings(max_examples=20, deadline=None)
-    @given(st.lists(st.sampled_from(ACTS), max_size=6))
-    def test_whatever_happened_time_alone_settles_it(self, acts):
+    @given(st.sampled_from([0, 20]), st.lists(st.sampled_from(ACTS), max_size=6))
+    def test_whatever_happened_time_alone_settles_it(self, undo, acts):
         defaults.install()
-        walk = Walk("reject")
+        walk = Walk("reject", undo)
         for act in [*acts, *["a_day_passes"] * 9]:
             walk.do(act)
         assert not Proposal.objects.filter(state="pending").exists()

@@ -2,12 +2,13 @@
 
 import threading
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from django.db import close_old_connections, connection
 
 from escalations import audit, clock, errors, ingest, lifecycle
-from escalations.models import AuditEntry, Decision, Delivery, Incident, Proposal, Signature, StepRun
+from escalations.models import AuditEntry, Decision, Delivery, Hold, Incident, Proposal, Signature, StepRun
 from tests.factories import STANDARD, PersonFactory, ProposalFactory, SourceFactory, role
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -173,3 +174,127 @@ def test_context_and_a_signature_at_once_never_sign_what_was_not_shown():
         )
         assert sum(isinstance(one, Exception) for one in results) == 1
         assert all(isinstance(one, errors.Conflict) for one in results if isinstance(one, Exception))
+
+
+# -- signatures that can still be taken back
+
+
+HELD = {**STANDARD, "undo_seconds": 20}
+
+
+def signs(proposal, person, method="page", verdict="approve"):
+    return lambda: lifecycle.decide(
+        proposal.pk, person=person, type=verdict, digest=proposal.args_digest, version=proposal.version, reason="r", method=method
+    )
+
+
+def later(moment, verb):
+    def run():
+        with clock.frozen_at(moment):
+            return verb()
+
+    return run
+
+
+def counts(proposal):
+    """Return how many holds, decisions, signatures, outcomes and decided-entries there are of it, all by a fresh look."""
+    of = {"proposal": proposal}
+    return (
+        Hold.objects.filter(**of).count(), Decision.objects.filter(**of).count(), Signature.objects.filter(**of).count(),
+        Delivery.objects.filter(type="proposal.settled", **of).count(),
+        AuditEntry.objects.filter(action="proposal.decided", proposal_id=proposal.pk).count(),
+    )
+
+
+def test_taking_back_and_settling_at_once_is_one_of_the_two():
+    person = PersonFactory(roles=["finance"])
+    for _ in range(20):
+        proposal = ProposalFactory(role=role("finance"), policy=HELD)
+        over = signs(proposal, person)().held.settles_at
+        # The two clocks differ by a moment, as those of two processes may: each is right by its own.
+        undone, settled = together(
+            later(over - timedelta(milliseconds=1), lambda p=proposal: lifecycle.undo(p.pk, person=person)),
+            later(over, lifecycle.settle_held),
+        )
+
+        proposal.refresh_from_db()
+        if isinstance(undone, Exception):
+            assert isinstance(undone, errors.AlreadySettled) and person.name in undone.detail
+            assert (settled, proposal.state, counts(proposal)) == (1, "approved", (0, 1, 1, 1, 1))
+        else:
+            assert (settled, proposal.state, counts(proposal)) == (0, "pending", (0, 0, 0, 0, 0))
+
+
+def test_of_many_who_sign_at_once_one_is_held_or_one_token_settles():
+    people = [PersonFactory(roles=["finance"]) for _ in range(4)]
+    ended = Counter()
+    for _ in range(25):
+        proposal = ProposalFactory(role=role("finance"), policy=HELD)
+        results = together(
+            signs(proposal, people[0]), signs(proposal, people[1], "group", "reject"), signs(proposal, people[2]),
+            signs(proposal, people[3], "api"),
+        )
+
+        refused = [one for one in results if isinstance(one, Exception)]
+        assert len(refused) == 3 and all(isinstance(one, errors.Held | errors.AlreadySettled) for one in refused), results
+        held, *settled = counts(proposal)
+        assert settled in ([0] * 4, [1] * 4) and held == 1 - settled[0]
+        ended[held] += 1
+    with clock.frozen_at(clock.now() + timedelta(minutes=1)):
+        assert lifecycle.settle_held() == ended[1]
+    assert Decision.objects.count() == Signature.objects.count() == 25
+
+
+def test_the_source_withdraws_as_it_settles():
+    person = PersonFactory(roles=["finance"])
+    for number in range(20):
+        proposal = ProposalFactory(role=role("finance"), policy=HELD)
+        over = signs(proposal, person)().held.settles_at
+        go = (
+            (lambda p=proposal: lifecycle.withdraw(p.incident_id, actor=audit.SYSTEM)) if number % 2
+            else (lambda p=proposal: lifecycle.add_context(p.incident_id, context={"summary": "no"}, actor=audit.SYSTEM))
+        )
+        went, _ = together(later(over, go), later(over, lifecycle.settle_held))
+
+        proposal.refresh_from_db()
+        if isinstance(went, Exception):
+            assert isinstance(went, errors.AlreadySettled)
+            assert (proposal.state, counts(proposal)) == ("approved", (0, 1, 1, 1, 1))
+        else:
+            assert proposal.state == ("withdrawn" if number % 2 else "pending")
+            assert counts(proposal) == (0, 0, 0, 0, 0)
+            assert AuditEntry.objects.filter(action="proposal.hold_fell", proposal_id=proposal.pk).count() == 1
+
+
+def test_a_hold_and_the_last_moment_of_the_clock():
+    person = PersonFactory(roles=["finance"])
+    for _ in range(20):
+        proposal = ProposalFactory(role=role("finance"), policy=HELD)
+        signed, expired = together(
+            later(proposal.expires_at - timedelta(milliseconds=1), signs(proposal, person)),
+            later(proposal.expires_at, lambda p=proposal: lifecycle.run_out(only=p.pk)),
+        )
+
+        held, *settled = counts(proposal)
+        if isinstance(signed, Exception):
+            assert isinstance(signed, errors.AlreadySettled) and (held, expired) == (0, 1)
+        else:
+            assert (held, expired, settled) == (1, 0, [0] * 4)
+
+
+def test_three_timers_settle_each_signature_once():
+    person = PersonFactory(roles=["finance"])
+    proposals = [ProposalFactory(role=role("finance"), policy=HELD) for _ in range(30)]
+    for proposal in proposals:
+        signs(proposal, person)()
+
+    def sweep():
+        with clock.frozen_at(clock.now() + timedelta(minutes=1)):
+            ended = 0
+            while Hold.objects.exists():
+                ended += lifecycle.settle_held(limit=7)
+            return ended
+
+    results = together(sweep, sweep, sweep)
+    assert sum(results) == Decision.objects.count() == Signature.objects.count() == 30
+    assert AuditEntry.objects.filter(action="proposal.decided").count() == 30
