@@ -2,7 +2,7 @@
 what has arrived since."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from django.db.models import Max, Q, QuerySet
 from escalations.models import AuditEntry, Person, Proposal, Role, Source
 from escalations.states import TRIGGERS, Kind, Risk, Severity, State
 
-from . import access, veil
+from . import access, search, veil
 from .filters import Filters
 from .order import DUE, PLACE, Cursor, order_of
 
@@ -36,8 +36,7 @@ class Listing:
     rows: list[Proposal]
     more: Cursor | None = None
     skip: int = 0  # 0: nothing follows
-    snippets: dict[UUID, object] = field(default_factory=dict)
-    ranked: bool = False
+    hits: search.Hits | None = None  # what was searched, and where it stands
 
     @property
     def onward(self) -> str:
@@ -107,29 +106,16 @@ def rows_of(ids: Sequence[UUID], order: str) -> list[Proposal]:
     return [found[pk] for pk in ids if pk in found]
 
 
-@dataclass
-class Hits:
-    """What a search has found, as `reviews.search` says it."""
-
-    ids: list[UUID]
-    snippets: dict[UUID, object]
-    more: bool
-    ranked: bool
-
-
-def _matching(parts: Sequence[QuerySet[Proposal]], text: str, order: str, size: int, skip: int = 0) -> Hits:
-    """Return what has these words, best first."""
-    found = _first([rows.filter(title__icontains=text) for rows in parts], order, skip + size + 1)
-    return Hits(found[skip : skip + size], {}, len(found) > skip + size, False)
-
-
 def listing(person: Person, filters: Filters, after: Cursor | None = None, size: int = PAGE, *, skip: int = 0) -> Listing:
-    """Return one page in the order that is asked for. Two queries whatever waits, and what the preferred order costs."""
+    """Return one page in the order that is asked for, or the best matches of a search.
+
+    Two queries whatever waits, six with a search, and what the preferred order costs.
+    """
     order = order_of(person, filters.order)
     parts = queues(person, filters)
     if filters.q:
-        hits = _matching(parts, filters.q, order, size, skip)
-        return Listing(rows_of(hits.ids, order), None, skip + size if hits.more else 0, hits.snippets, hits.ranked)
+        hits = search.hits(parts, filters.q, size, skip, place=PLACE[order])
+        return Listing(rows_of(hits.ids, order), skip=skip + size if hits.more else 0, hits=hits)
     ids = _first(_behind(parts, order, after), order, size + 1)
     rows = rows_of(ids[:size], order)
     return Listing(rows, Cursor(rows[-1].place, rows[-1].pk) if len(ids) > size and rows else None)
@@ -229,7 +215,7 @@ def arrived(person: Person, filters: Filters, since: int) -> int:
         return 0
     parts = [rows.filter(pk__in=ids) for rows in queues(person, filters)]
     if filters.q:
-        return len(_matching(parts, filters.q, DUE, COUNTED).ids)
+        return len(search.hits(parts, filters.q, COUNTED).ids)
     return sum(rows.count() for rows in parts)
 
 
@@ -273,7 +259,7 @@ def next_for(person: Person, filters: Filters, not_this: UUID) -> Proposal | Non
         for rows in queues(person, filters)
     ]
     if filters.q:
-        ids = _matching(parts, filters.q, order, 1).ids
+        ids = search.hits(parts, filters.q, 1, place=PLACE[order]).ids
     else:
         ids = _first(_behind(parts, order, place_of(not_this, order)), order, 1) or _first(parts, order, 1)
     return Proposal.objects.filter(pk__in=ids).first()
