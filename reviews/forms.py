@@ -1,19 +1,24 @@
 """What people post. A form says what was wrong; whether it may be done is the record's to say."""
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
+from django.forms.utils import ErrorDict
 
 from escalations.canonical import args_digest
 from escalations.models import Proposal, Role
-from escalations.states import Risk, Severity, Verdict
+from escalations.states import Severity, Verdict
 
+from .friction import Friction, riskiest
+from .schema_form import ArgsForm, unbroken, with_line_ends_of
 from .sentences import is_acknowledgement
 from .strict import parsed
 
 LONGEST = 20_000
-RISKY = (Risk.HIGH, Risk.CRITICAL)
+YES = (Verdict.APPROVE, Verdict.EDIT)
+MASKED = "Some of what would be signed is masked. Reveal it first: nobody says yes to what they cannot read."
 
 
 class Text(forms.CharField):
@@ -26,69 +31,139 @@ class Text(forms.CharField):
         return str(super().to_python(value) or "").replace("\r\n", "\n")
 
 
+class Problem(NamedTuple):
+    """What is wrong, and the id of the control it is about."""
+
+    anchor: str
+    text: str
+
+
 class DecisionForm(forms.Form):
-    """One form for the four decisions. `digest` and `version` are what the page showed, and what will be signed."""
+    """One form for the four decisions. `digest` and `version` are what the page showed, and what will be signed.
+
+    `reasons` are those of the category; `masked`: the person cannot read all that is signed; `alike`: others that are signed with it;
+    `quiet`: only keeps what was typed, and says nothing of it.
+    """
 
     type = forms.CharField(error_messages={"required": "Choose a decision first."})
     digest = forms.CharField(max_length=71)
     version = forms.IntegerField(min_value=1)
     reason = Text()
+    because = forms.MultipleChoiceField(
+        required=False, error_messages={"invalid_choice": "This reason is not offered any more: %(value)s"}
+    )
     retry = forms.BooleanField(required=False)
     message = Text()
+    how = forms.ChoiceField(required=False, choices=[("", ""), ("fields", "fields"), ("raw", "raw")])
     args = Text(max_length=1_000_000)
     severity = forms.ChoiceField(required=False, choices=[("", ""), *Severity.choices])
     category = Text(max_length=80)
     to = Text(max_length=500)
     subject = Text(max_length=1_000)
     text = Text(max_length=500_000)
+    confirm = Text(max_length=500)
     read = forms.BooleanField(required=False)
 
-    def __init__(self, *args: Any, proposal: Proposal, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(
+        self, data: Any, *, proposal: Proposal, reasons: Sequence[str] = (), masked: bool = False,
+        alike: Sequence[Proposal] = (), quiet: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(data)
         self.proposal = proposal
+        self.masked = masked
+        self.signed_together = [proposal, *alike]
+        self.friction: Friction = riskiest(self.signed_together)
+        self.args_form: ArgsForm | None = None
+        if data.get("how") == "fields" and edits_args(proposal):
+            self.args_form = ArgsForm(proposal.args, proposal.args_schema, data)
+        field = self.fields["because"]
+        field.choices = [(reason, reason) for reason in reasons]  # type: ignore[attr-defined]
+        if quiet:
+            self._errors = ErrorDict()
+            self.cleaned_data: dict[str, Any] = {}
 
     @property
-    def must_confirm(self) -> bool:
-        return needs_confirming(self.proposal)
+    def problems(self) -> list[Problem]:
+        """Return everything that is wrong, each with the control it is about, in the order of the form."""
+        found = [Problem("", text) for text in self.non_field_errors()]
+        by_field = {one.id: one for one in self.args_form.fields if one.problem} if self.args_form else {}
+        for name in self.fields:
+            if name == "args" and by_field:
+                found += [Problem(f"f-{one.id}", f"{one.path}: {one.problem}") for one in by_field.values()]
+            found += [Problem(f"f-{name}", text) for text in self.errors.get(name, []) if text != IN_FIELDS]
+        return found
 
     def clean_type(self) -> str:
         verdict: str = self.cleaned_data["type"]
         if verdict not in self.proposal.allowed_decisions and verdict != Verdict.REJECT:
             raise forms.ValidationError("This proposal does not take that decision.")
+        if verdict in YES and self.masked:
+            raise forms.ValidationError(MASKED)
         return verdict
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}
         verdict = said.get("type")
-        if verdict == Verdict.REJECT and not said.get("reason", "").strip():
-            self.add_error("reason", "Say why not: the agent and your colleagues read it.")
+        if verdict == Verdict.REJECT:
+            said["reason"] = joined(said.get("because") or [], said.get("reason", ""))
+            if not said["reason"] and not {"reason", "because"} & set(self.errors):
+                self.add_error("reason", "Say why not: the agent and your colleagues read it.")
         if verdict == Verdict.RESPOND and not said.get("message", "").strip():
             self.add_error("message", "Write the answer.")
         if verdict == Verdict.EDIT:
             self._clean_edit(said)
-        if verdict in (Verdict.APPROVE, Verdict.EDIT) and self.must_confirm and not said.get("read"):
-            self.add_error("read", "Tick that you have read what is signed.")
+        if verdict in YES:
+            self.friction = riskiest(self.signed_together, **said.get("edited", {}))
+            asked = self.friction.problems(
+                reason=said.get("reason", ""), confirm=said.get("confirm", ""), read=bool(said.get("read"))
+            )
+            for name, problem in asked.items():
+                self.add_error(name, problem)
         return said
 
     def _clean_edit(self, said: dict[str, Any]) -> None:
         """Put the edited args or draft where `decide` reads them; unchanged content is an approval, not an edit."""
         proposal = self.proposal
         if proposal.draft is not None:
-            typed = {"to": said.get("to", "").strip(), "subject": said.get("subject", ""), "body": said.get("text", "")}
-            edited = {key: text for key, text in typed.items() if text or key in proposal.draft}
+            edited = self._edited_draft(said, proposal.draft)
             same, said["edited"] = edited.items() <= proposal.draft.items(), {"draft": edited}
         elif is_acknowledgement(proposal):
             args = {**(proposal.args or {}), "severity": said.get("severity"), "category": said.get("category", "").strip()}
             same, said["edited"] = args == proposal.args, {"args": args}
+        elif self.args_form is not None:
+            args = self.args_form.read()
+            same, said["edited"] = self._is_same(args), {"args": args}
+            if any(one.problem for one in self.args_form.fields):
+                self.add_error("args", IN_FIELDS)
+                return
         else:
             try:
                 args = parsed(said.get("args", ""))
             except ValueError as error:
                 self.add_error("args", str(error))
                 return
-            same, said["edited"] = args_digest("", args, None) == args_digest("", proposal.args, None), {"args": args}
+            same, said["edited"] = self._is_same(args), {"args": args}
         if same:
             self.add_error("type", "Nothing was changed. Change something, or approve it as it is.")
+
+    def _is_same(self, args: Any) -> bool:
+        return args_digest("", args, None) == args_digest("", self.proposal.args, None)
+
+    @staticmethod
+    def _edited_draft(said: dict[str, Any], draft: dict[str, Any]) -> dict[str, Any]:
+        """Return the parts of the draft as they were typed; one that was not touched is what it was, null or odd line ends too."""
+        typed = {"to": said.get("to", "").strip(), "subject": said.get("subject", ""), "body": said.get("text", "")}
+        edited = {}
+        for key, text in typed.items():
+            before = draft.get(key)
+            drawn = unbroken(before or "")
+            if text in (drawn, drawn.replace("\n", ""), drawn.strip() if key == "to" else drawn):
+                text = before
+            elif key == "body":
+                text = with_line_ends_of(before or "", text)
+            if text or key in draft:
+                edited[key] = text
+        return edited
 
     def signature(self) -> dict[str, Any]:
         """Return the keyword arguments of `lifecycle.decide`."""
@@ -103,9 +178,18 @@ class DecisionForm(forms.Form):
         return kept
 
 
-def needs_confirming(proposal: Proposal) -> bool:
-    """Say whether a yes needs a tick first: high risk, or what cannot be undone."""
-    return proposal.risk in RISKY or "irreversible" in proposal.trigger_names
+IN_FIELDS = "Some values cannot be read."  # said at each of them instead
+
+
+def edits_args(proposal: Proposal) -> bool:
+    """Say whether an edit of this changes its args: a draft has its own three fields, and our own question two choices."""
+    return proposal.draft is None and not is_acknowledgement(proposal)
+
+
+def joined(because: Sequence[str], reason: str) -> str:
+    """Return the reasons that were picked and the one that was written, as one text."""
+    picked, written = "; ".join(because), reason.strip()
+    return f"{picked}: {written}" if picked and written else picked or written
 
 
 class HandOverForm(forms.Form):

@@ -1,5 +1,6 @@
 """Twins: pending proposals of one source and fingerprint, decided together and settled one by one."""
 
+from collections import Counter
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from escalations.states import Verdict
 from . import access, values
 
 MOST = 200  # rows of one form
+DECIDED = 50  # of a settled group that are shown
 NEEDS_EQUAL = (Verdict.APPROVE, Verdict.EDIT)
 
 
@@ -49,6 +51,7 @@ class Group:
     columns: list[str]
     equal: bool  # one digest for all
     more: bool
+    alike: list[tuple[Proposal, int]]  # one of each kind that asks for exactly the same, and how many do; the most first
 
 
 @dataclass
@@ -58,19 +61,18 @@ class Result:
     proposal: Proposal | None
     status: int
     said: str
+    held: bool = False  # signed, and can still be taken back
 
 
-def group_of(person: Person, source: str, fingerprint: str) -> Group:
-    """Return the pending twins this person may read, newest first, with the values in which they differ. Three queries."""
-    newest = Incident.objects.filter(source__name=source, fingerprint=fingerprint).order_by("-id")
-    ids = list(newest.values_list("id", flat=True)[: MOST * 5])
-    found = list(
-        access.proposals_for(person)
-        .open()
-        .filter(incident_id__in=ids)
-        .select_related("source", "incident", "role", "claimed_by")
-        .order_by("due_at", "id")[: MOST + 1]
-    )
+def group_of(person: Person, source: str, fingerprint: str, digest: str = "") -> Group:
+    """Return the pending twins this person may read, due soonest first, with the values in which they differ. Three queries.
+
+    With a digest, only those that ask for exactly this.
+    """
+    pending = access.proposals_for(person).open().filter(incident_id__in=_newest(source, fingerprint))
+    if digest:
+        pending = pending.filter(args_digest=digest)
+    found = list(pending.select_related("source", "incident", "role", "claimed_by").order_by("due_at", "id")[: MOST + 1])
     rows = found[:MOST]
     flat = [
         {row.path: row.value for row in values.leaves({name: part for name, part in values.signed(one).items() if part is not None})}
@@ -88,7 +90,21 @@ def group_of(person: Person, source: str, fingerprint: str) -> Group:
         )
         for one, leaf in zip(rows, flat, strict=True)
     ]
-    return Group(twins, columns, len({one.args_digest for one in rows}) <= 1, len(found) > MOST)
+    counted = Counter(one.args_digest for one in rows)
+    one_of_each = {one.args_digest: one for one in reversed(rows)}
+    alike = [(one_of_each[same], number) for same, number in counted.most_common()]
+    return Group(twins, columns, len(counted) <= 1, len(found) > MOST, alike)
+
+
+def decided(person: Person, source: str, fingerprint: str) -> list[Proposal]:
+    """Return the last that were settled of these twins, newest first, with their decisions. Three queries."""
+    settled = access.proposals_for(person).filter(incident_id__in=_newest(source, fingerprint), settled_at__isnull=False)
+    return list(settled.select_related("decision", "source", "incident").order_by("-settled_at")[:DECIDED])
+
+
+def _newest(source: str, fingerprint: str) -> list[UUID]:
+    newest = Incident.objects.filter(source__name=source, fingerprint=fingerprint).order_by("-id")
+    return list(newest.values_list("id", flat=True)[: MOST * 5]) if fingerprint else []
 
 
 def _usual(texts: list[str]) -> str | None:
@@ -124,6 +140,9 @@ def decide(person: Person, picks: list[Pick], signature: dict[str, object]) -> l
             conflict = isinstance(error, (AlreadySettled, ChangedSinceSeen))
             results.append(Result(proposal, 409 if conflict else error.status, error.detail))
         else:
-            said = "Signed." if settled.decision else "Your change needs somebody else: it waits there as a new revision."
-            results.append(Result(proposal, 200, said))
+            held = settled.held is not None
+            said = "Signed; it can still be taken back." if held else "Signed."
+            if settled.decision is None and not held:
+                said = "Your change needs somebody else: it waits there as a new revision."
+            results.append(Result(proposal, 200, said, held))
     return results

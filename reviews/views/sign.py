@@ -1,5 +1,6 @@
 """Sign one proposal, exactly as it was shown."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -8,13 +9,15 @@ from django.urls import reverse
 
 from escalations import lifecycle
 from escalations.errors import AlreadySettled, ChangedSinceSeen, Conflict, CountersignError, Invalid, NotAllowed
+from escalations.floors import text as eye
 from escalations.models import Proposal
 from escalations.states import State, Verdict
 
-from .. import dossier, inbox
+from .. import deciding, dossier, inbox, veil
 from ..access import proposal_for
-from ..forms import DecisionForm
+from ..forms import IN_FIELDS, DecisionForm
 from ..partials import leave, page, part
+from ..sentences import asked
 from .drawing import PAGE, drawn
 from .inbox import number
 
@@ -24,41 +27,78 @@ DONE = {
     Verdict.REJECT: "rejected",
     Verdict.RESPOND: "answered",
 }
+LONGEST = 140  # characters of what was asked that are said again after signing
+UNDO = "undo:"  # a message tagged so carries the proposal whose signature can still be taken back
 
 
 def sign(request: HttpRequest, proposal: Proposal) -> HttpResponse:
     """Sign what the form says, or show it again with why not."""
-    form = DecisionForm(request.POST, proposal=proposal)
+    options: dict[str, Any] = {"reasons": deciding.reasons_of(proposal), "masked": veil.covers(request.user, proposal)}
     if proposal.state != State.PENDING:
-        return moved_on(request, proposal, form, AlreadySettled())
+        return moved_on(request, proposal, AlreadySettled(), options)
+    if request.POST.get("show") in ("raw", "fields"):
+        form = deciding.switched(request.POST, request.POST["show"], proposal, **options)
+        return part(request, PAGE, "#decision", drawn(request, proposal, form=form, switched=True), status=422 if form.errors else 200)
+    form = DecisionForm(request.POST, proposal=proposal, **options)
     if not form.is_valid():
         return part(request, PAGE, "#decision", drawn(request, proposal, form=form), status=422)
     try:
         outcome = lifecycle.decide(proposal.pk, person=request.user, **form.signature())
     except Conflict as error:
-        return moved_on(request, proposal_for(request.user, proposal.pk), form, error)
+        return moved_on(request, proposal_for(request.user, proposal.pk), error, options)
     except NotAllowed as error:
         return not_yours(request, proposal, form, error)
     except CountersignError as error:
         put(form, error)
         return part(request, PAGE, "#decision", drawn(request, proposal, form=form), status=422)
-    if outcome.decision is None:
-        role = outcome.revision.role.name if outcome.revision and outcome.revision.role else "another role"
-        messages.success(request, f"Your change needs {role}: it waits there now, and somebody else signs it.")
-    else:
-        messages.success(request, f"Signed: {DONE[outcome.decision.type]}.")
+    say(request, proposal, Verdict(form.cleaned_data["type"]), outcome)
     return leave(request, onwards(request, proposal.pk))
 
 
-def moved_on(request: HttpRequest, proposal: Proposal, form: DecisionForm, error: Conflict) -> HttpResponse:
-    """Show who was first or what changed, in place of the form; nothing that was typed is lost."""
+def say(request: HttpRequest, proposal: Proposal, verdict: Verdict, outcome: lifecycle.Outcome) -> None:
+    """Say in one line what was done, on the page that comes next; a signature that can be taken back is tagged so."""
+    if outcome.held is not None:
+        what = f"Signed: {DONE[verdict]}, and not settled yet: you can still take it back. {line_of(request, proposal)}"
+        messages.success(request, what, extra_tags=f"{UNDO}{proposal.pk}")
+    elif outcome.decision is None:
+        role = outcome.revision.role.name if outcome.revision and outcome.revision.role else "another role"
+        messages.success(request, f"Your change needs {role}: it waits there now, and somebody else signs it.")
+    else:
+        messages.success(request, f"Signed: {DONE[verdict]}. {line_of(request, proposal)}")
+
+
+def line_of(request: HttpRequest, proposal: Proposal) -> str:
+    """Return what was asked as plain text, short, nothing in it hidden and what is not for this reader masked."""
+    bare = "".join(bit.text for bit in asked(proposal))
+    readable = "".join(piece for _, piece in eye.tokens(veil.of(request.user, [proposal]).text(bare)))
+    return readable if len(readable) <= LONGEST else f"{readable[:LONGEST]}…"
+
+
+def moved_on(request: HttpRequest, proposal: Proposal, error: Conflict, options: dict[str, Any]) -> HttpResponse:
+    """Show who was first, in place of the form, or what changed, with the form to sign what it is now; nothing typed is lost.
+
+    What changed is read where it stands: the whole page is drawn anew, and the choice and what was typed to confirm are made again.
+    """
+    changed = isinstance(error, ChangedSinceSeen) and proposal.state == State.PENDING
+    typed = request.POST.copy()
+    seen = typed.get("version", "")
+    if changed:
+        for name in ("type", "confirm", "read"):
+            typed.pop(name, None)
+        typed["digest"], typed["version"] = proposal.args_digest, str(proposal.version)
+    form = DecisionForm(typed, proposal=proposal, quiet=True, **options)
     context = drawn(request, proposal, form=form)
     context |= {
         "moved_on": error,
-        "changed": isinstance(error, ChangedSinceSeen),
+        "changed": changed,
+        "seen_version": seen,
         "since": dossier.since(proposal, number(request.POST.get("seen_entry"))),
     }
-    return part(request, PAGE, "#decision", context, status=409)
+    if not changed:
+        return part(request, PAGE, "#decision", context, status=409)
+    answer = part(request, PAGE, "#item", context, status=409)
+    answer["HX-Retarget"], answer["HX-Reswap"] = "#item", "outerHTML show:#moved-on:top"
+    return answer
 
 
 def not_yours(request: HttpRequest, proposal: Proposal, form: DecisionForm, error: NotAllowed) -> HttpResponse:
@@ -77,7 +117,11 @@ def put(form: DecisionForm, error: CountersignError) -> None:
     fields = {"draft": "text", "args": "args", "reason": "reason", "message": "message", "retry": "retry"}
     for problem in error.errors:
         first, _, rest = problem["pointer"].strip("/").partition("/")
-        form.add_error(fields.get(first), f"{rest.replace('/', '.')}: {problem['detail']}" if rest else problem["detail"])
+        if first == "args" and rest and deciding.place(form, f"/{rest}", problem["detail"]):
+            if IN_FIELDS not in form.errors.get("args", []):
+                form.add_error("args", IN_FIELDS)
+        else:
+            form.add_error(fields.get(first), f"{rest.replace('/', '.')}: {problem['detail']}" if rest else problem["detail"])
 
 
 def onwards(request: HttpRequest, pk: UUID) -> str:

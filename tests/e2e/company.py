@@ -1,7 +1,9 @@
 """A whole Countersign on this machine, as `make run` starts it: embedded database, web, worker, timers, one supervisor."""
 
+import html
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -208,12 +210,15 @@ class Reviewer:
         """Open a proposal; return what its form holds: what was shown is what will be signed."""
         page = self.http.get(f"/proposals/{proposal}/")
         assert page.status_code == 200, (page.status_code, proposal)
-        return {name: hidden(page.text, name) for name in ("csrfmiddlewaretoken", "digest", "version")}
+        typed = re.search(r'class="to-type value">([^<]*)<', page.text)
+        return {name: hidden(page.text, name) for name in ("csrfmiddlewaretoken", "digest", "version")} | (
+            {"confirm": html.unescape(typed[1])} if typed else {}
+        )
 
     def sign(self, proposal: str, verdict: str, **fields: str) -> httpx.Response:
         """Post the form of a proposal that was read before."""
         return self.http.post(
-            f"/proposals/{proposal}/", data={"type": verdict, "read": "on", **fields}, follow_redirects=False,
+            f"/proposals/{proposal}/", data={"type": verdict, "read": "on", "reason": "read, and right", **fields}, follow_redirects=False,
             headers={"referer": f"{self.http.base_url}/proposals/{proposal}/"},
         )
 

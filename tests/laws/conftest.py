@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from escalations.models import Proposal
+from reviews import friction
 from tests.escalations.api.speaking import ACTION, Speaker, key_for, token_for
 from tests.factories import PersonFactory, SourceFactory
 
@@ -79,9 +80,15 @@ def newest(incident_id):
     return Proposal.objects.filter(incident=incident_id).order_by("-revision").first()
 
 
+def asked_for(*proposals):
+    """Return what a yes to these asks for besides: a reason where much depends on it, the target of what cannot be undone."""
+    cost = friction.riskiest(proposals)
+    return {"read": "on"} | ({"reason": "because"} if cost.reason else {}) | ({"confirm": cost.target.text} if cost.target else {})
+
+
 def shown(proposal, type="approve", **more):
-    """Return what the page's form posts for this proposal as it was shown; every tick is ticked."""
-    form = {"type": type, "digest": proposal.args_digest, "version": proposal.version, "read": "on", **more}
+    """Return what the page's form posts for this proposal as it was shown; everything that is asked for is there."""
+    form = {"type": type, "digest": proposal.args_digest, "version": proposal.version, **asked_for(proposal), **more}
     return form | ({"reason": "no"} if type == "reject" and "reason" not in more else {})
 
 

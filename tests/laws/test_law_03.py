@@ -12,7 +12,7 @@ from escalations.models import Decision, Delivery, Incident, Proposal, Signature
 from reviews.groups import Pick
 from tests.escalations.api.speaking import assert_problem
 
-from .conftest import newest, said, shown
+from .conftest import asked_for, newest, said, shown
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +24,7 @@ def doors(browser, token, agent, rosa, carl):
 
     def group(one):
         pick = str(Pick(one.pk, one.version, one.args_digest))
-        form = {"pick": [pick], "type": "approve", "read": "on"}
+        form = {"pick": [pick], "type": "approve", **asked_for(one)}
         text = pages.post(f"/groups/?source=billing-agent&fingerprint={one.incident.fingerprint}", form).content.decode()
         return 200 if "1 of 1 signed" in text else 409
 
@@ -105,7 +105,7 @@ def test_a_row_picked_twice_in_one_form_is_one_decision(posted, browser, rosa):
     proposal = posted(fingerprint="fp")
     pick = str(Pick(proposal.pk, proposal.version, proposal.args_digest))
 
-    browser(rosa).post("/groups/?source=billing-agent&fingerprint=fp", {"pick": [pick, pick, pick], "type": "approve", "read": "on"})
+    browser(rosa).post("/groups/?source=billing-agent&fingerprint=fp", {"pick": [pick, pick, pick], "type": "approve", **asked_for(proposal)})
 
     assert Decision.objects.count() == Signature.objects.count() == 1
 

@@ -22,7 +22,7 @@ from reviews.groups import Pick
 from tests.escalations.api.speaking import assert_problem
 from tests.factories import PersonFactory, role
 
-from .conftest import newest, said, shown
+from .conftest import asked_for, newest, said, shown
 
 pytestmark = pytest.mark.django_db
 
@@ -117,7 +117,7 @@ def test_a_group_signs_only_the_rows_that_are_as_shown(moved_on, agent, posted, 
     before = Decision.objects.filter(proposal=moves).count()
 
     answer = browser(mona).post(
-        "/groups/?source=billing-agent&fingerprint=fp", {"pick": picks, "type": "approve", "read": "on"}
+        "/groups/?source=billing-agent&fingerprint=fp", {"pick": picks, "type": "approve", **asked_for(stays)}
     )
 
     assert answer.status_code == 200, answer.content
@@ -201,7 +201,7 @@ def test_page_signature_decision_and_outcome_speak_of_the_same_bytes(agent, post
     form = {name: html.unescape(value) for name, value in re.findall(r'name="(digest|version)" value="([^"]*)"', page)}
     assert form["digest"] == expected and expected in agent.get(f"/incidents/{proposal.incident_id}").content.decode()
 
-    answer = browser(mona).post(f"/proposals/{proposal.pk}/", {"type": "approve", "read": "on", **form})
+    answer = browser(mona).post(f"/proposals/{proposal.pk}/", {"type": "approve", **asked_for(proposal), **form})
 
     assert answer.status_code == 303, answer.content.decode()
     decision, signature = Decision.objects.get(), Signature.objects.get()

@@ -13,7 +13,7 @@ from reviews.groups import Pick
 from tests.escalations.api.speaking import Speaker, assert_problem, key_for
 from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, RuleFactory, role
 
-from .conftest import newest, said, shown
+from .conftest import asked_for, newest, said, shown
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +53,7 @@ def through(door, person, proposal, browser, token, verdict):
         answer = client.post(f"/proposals/{proposal.pk}/", shown(proposal, verdict))
         return 401 if sent_to_sign_in(answer) else answer.status_code
     pick = str(Pick(proposal.pk, proposal.version, proposal.args_digest))
-    form = {"pick": [pick], "type": verdict, "reason": "because", "read": "on"}
+    form = {"pick": [pick], "type": verdict, "reason": "because", **asked_for(proposal)}
     return client.post("/groups/?source=desk-agent&fingerprint=fp", form).status_code
 
 
@@ -87,6 +87,7 @@ def test_what_needs_a_person_present_is_not_signed_by_a_plain_token(token, brows
         answer = token(rosa, interactive=False).post(f"/proposals/{proposal.pk}/decision", said(proposal, verdict, **more))
         assert_problem(answer, 403, "step_up_required")
 
+    proposal.refresh_from_db()
     assert browser(rosa).post(f"/proposals/{proposal.pk}/", shown(proposal)).status_code == 303
 
 

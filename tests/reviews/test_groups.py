@@ -32,17 +32,6 @@ def test_equal_twins_are_approved_together_each_with_its_own_signature(page, twi
     assert {one.method for one in Signature.objects.all()} == {"group"}
 
 
-def test_twins_of_high_risk_need_a_tick_for_a_yes(page, ask):
-    source = SourceFactory(name="billing-agent")
-    risky = [ask(source=source, incident_fingerprint="fp", risk="critical") for _ in range(2)]
-
-    bare = page.post(URL, {"pick": picks(*risky), "type": "approve"})
-    ticked = page.post(URL, {"pick": picks(*risky), "type": "approve", "read": "on"})
-
-    assert bare.status_code == 422 and "Tick that you have read" in bare.content.decode()
-    assert "2 of 2 signed" in ticked.content.decode()
-
-
 def test_one_that_moved_on_does_not_hold_up_the_others(page, twins, colleague):
     lifecycle.decide(
         twins[0].pk, person=colleague, type="reject", reason="no", digest=twins[0].args_digest, version=twins[0].version
@@ -103,7 +92,7 @@ def test_the_group_costs_the_same_whatever_its_size(page, ask, size, django_asse
 
 
 def test_equal_twins_are_edited_together_each_by_itself(page, twins):
-    answer = page.post(URL, {"pick": picks(*twins[:2]), "type": "edit", "args": '{"order": 1182, "amount": 99}', "read": "on"})
+    answer = page.post(URL, {"pick": picks(*twins[:2]), "type": "edit", "args": '{"order": 1182, "amount": 99}'})
 
     assert "2 of 2 signed" in answer.content.decode()
     assert [one.args["amount"] for one in Decision.objects.all()] == [99, 99]
@@ -113,13 +102,13 @@ def test_equal_twins_are_edited_together_each_by_itself(page, twins):
 def test_different_twins_are_not_edited_together(page, twins, ask):
     odd = ask(source=twins[0].source, incident_fingerprint="fp", args={"order": 1182, "amount": 9_999})
 
-    answer = page.post(URL, {"pick": picks(twins[0], odd), "type": "edit", "args": "{}", "read": "on"})
+    answer = page.post(URL, {"pick": picks(twins[0], odd), "type": "edit", "args": "{}"})
 
     assert answer.status_code == 422 and not Decision.objects.exists()
 
 
 def test_a_group_edit_that_is_no_json_says_where_and_keeps_what_was_typed(page, twins):
-    answer = page.post(URL, {"pick": picks(*twins), "type": "edit", "args": '{"amount": }', "read": "on"})
+    answer = page.post(URL, {"pick": picks(*twins), "type": "edit", "args": '{"amount": }'})
 
     text = answer.content.decode()
     assert answer.status_code == 422 and "line 1" in text.lower() and "{&quot;amount&quot;: }" in text

@@ -200,16 +200,6 @@ def test_an_edited_draft_is_signed_with_its_own_line_ends(page, ask):
     }
 
 
-def test_high_risk_needs_a_tick_for_a_yes_but_none_for_a_no(page, ask):
-    proposal = ask(risk="high")
-
-    bare = page.post(url(proposal), signature(proposal))
-    ticked = page.post(url(proposal), signature(proposal, read="on"))
-
-    assert bare.status_code == 422 and "Tick that you have read" in bare.content.decode()
-    assert ticked.status_code == 303
-
-
 def test_the_owner_of_the_source_reads_but_finds_the_form_shut(page, ask, reviewer):
     proposal = ask()
     proposal.source.owner = reviewer
