@@ -29,9 +29,9 @@ COUNTED_AN_HOUR = 300
 WEEK = timedelta(days=7)
 SAMPLE = 1000  # newest decisions by people, newest arrivals
 NEXT = 8
-HELD = 40
+HELD = 12
 STEPS = 200  # newest steps looked through
-ESCALATIONS = 20  # shown
+ESCALATIONS = 12  # shown
 
 AGES = (  # since it was routed: up to so many hours; None is the rest
     ("under 1 h", 1), ("1 to 2 h", 2), ("2 to 4 h", 4), ("4 to 8 h", 8), ("8 to 24 h", 24), ("over 24 h", None),
@@ -50,7 +50,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT id, due_at FROM (
         SELECT id, due_at, test FROM escalations_proposal
-        WHERE state = 'pending' AND routed_at IS NOT NULL AND due_at IS NOT NULL AND role_id = role.id
+        WHERE state = 'pending' AND due_at IS NOT NULL AND role_id = role.id
         ORDER BY due_at, id LIMIT {SIMULATED}
     ) AS ahead WHERE NOT test ORDER BY due_at, id LIMIT 1
 ) AS upcoming ON true
@@ -65,19 +65,19 @@ CROSS JOIN LATERAL (
     ) AS counted
 ) AS ages
 """
-# `measures.first_breach`, asked where the queue is.
+# `measures.first_breach`, asked where the queue is; in the index's own order, so that it stops at the first. What has a role was routed.
 _BREACHES = f"""
 SELECT paced.role_id, late.due_at, late.place
 FROM unnest(%s::int[], %s::float8[]) AS paced (role_id, pace)
 CROSS JOIN LATERAL (
     SELECT due_at, place FROM (
-        SELECT due_at, row_number() OVER (ORDER BY due_at, id) AS place FROM (
+        SELECT id, due_at, row_number() OVER (ORDER BY due_at, id) AS place FROM (
             SELECT id, due_at, test FROM escalations_proposal
-            WHERE state = 'pending' AND routed_at IS NOT NULL AND due_at IS NOT NULL AND role_id = paced.role_id
+            WHERE state = 'pending' AND due_at IS NOT NULL AND role_id = paced.role_id
             ORDER BY due_at, id LIMIT {SIMULATED}
         ) AS ahead WHERE NOT test
     ) AS queued
-    WHERE due_at < %s::timestamptz + make_interval(secs => place * paced.pace) ORDER BY place LIMIT 1
+    WHERE due_at < %s::timestamptz + make_interval(secs => place * paced.pace) ORDER BY due_at, id LIMIT 1
 ) AS late
 """
 _BY_PEOPLE = "NOT test AND NOT (asked = '{}'::int[]) AND state IN ('approved', 'edited', 'rejected', 'answered')"
@@ -103,7 +103,7 @@ _DECIDED = f"""
 SELECT decision.type, person.id, coalesce(nullif(trim(person.first_name || ' ' || person.last_name), ''), person.username),
        recent.role_id, source.name, recent.kind, recent.risk, recent.routed_at, decision.decided_at, recent.confidence,
        recent.triggers @> '[{{"name": "injection_suspected"}}]', recent.rules @> '[{{"floor": "auto"}}]',
-       coalesce(recent.policy ->> 'fallback', ''), opened.at, coalesce(opened.length, 0)
+       coalesce(recent.policy ->> 'fallback', ''), opened.at, coalesce(opened.length, 0), signature.at
 FROM (
     SELECT * FROM escalations_proposal WHERE {_BY_PEOPLE} AND settled_at >= %s ORDER BY settled_at DESC LIMIT {SAMPLE}
 ) AS recent
@@ -114,6 +114,7 @@ LEFT JOIN LATERAL (
     SELECT at, length FROM reviews_glance
     WHERE proposal_id = recent.id AND person_id = decision.person_id AND at <= decision.decided_at ORDER BY at LIMIT 1
 ) AS opened ON true
+LEFT JOIN escalations_signature AS signature ON signature.proposal_id = recent.id AND signature.person_id = decision.person_id
 """
 _ASKED = f"""
 SELECT source.name, newest.number FROM (

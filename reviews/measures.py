@@ -51,6 +51,14 @@ class Decided:
     fallback: str = ""
     opened_at: datetime | None = None  # the person's first opening of it; None for a group form or a token
     length: int = 0  # characters shown then
+    signed_at: datetime | None = None  # what could be taken back for a while is decided later than it was signed
+
+    @property
+    def open_seconds(self) -> float | None:
+        """Return how long before the signature this person first opened it: the longest that it can have been read."""
+        if self.opened_at is None:
+            return None
+        return max(0.0, ((self.signed_at or self.decided_at) - self.opened_at).total_seconds())
 
 
 def machine_word(one: Decided) -> Verdict | None:
@@ -131,7 +139,7 @@ class Tally:
 
 @dataclass(slots=True)
 class OfPerson(Tally):
-    """One person's decisions. `open_seconds` runs from the first opening to the signature, which is the longest it can have been read."""
+    """One person's decisions; those that were opened on a page are measured."""
 
     person_id: int = 0
     name: str = ""
@@ -177,8 +185,8 @@ def by_person(decisions: Iterable[Decided]) -> list[OfPerson]:
     for one in decisions:
         of = found.setdefault(one.person_id, OfPerson(person_id=one.person_id, name=one.person))
         of.add(one)
-        if one.opened_at is not None:
-            seconds = max(0.0, (one.decided_at - one.opened_at).total_seconds())
+        seconds = one.open_seconds
+        if seconds is not None:
             of.open_seconds.append(seconds)
             of.too_fast += seconds < reading_seconds(one.length, one.risk)
         override = overrides(one)

@@ -86,6 +86,12 @@ def test_a_warning_needs_five_and_more_than_half(fast, slow, warned):
     assert rosa.warned is warned and rosa.too_fast == fast
 
 
+def test_a_signature_that_could_be_taken_back_is_measured_to_when_it_was_given():
+    held = one(opened_at=NOON - timedelta(seconds=30), signed_at=NOON - timedelta(seconds=20))
+
+    assert (held.open_seconds, one(opened_at=NOON - timedelta(seconds=30)).open_seconds, one().open_seconds) == (10, 30, None)
+
+
 def test_what_was_never_opened_is_measured_by_nothing():
     (rosa,) = measures.by_person([one()] * 9)
 
