@@ -1,123 +1,152 @@
-"""What happened to an incident, in order and in words: from the audit entries, with the rows they tell of where those say more."""
+"""An incident's whole life as one timeline: from the audit entries, with the rows they tell of where those say more."""
 
-import json
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from escalations.models import Acknowledgement, AuditEntry, Classification, ContextItem, Decision, Delivery, Incident, Proposal
-
-LONGEST = 2_000  # events of one story
-
-SAID = {
-    "incident.received": "Received",
-    "incident.classified": "Classified",
-    "incident.settled": "Nothing is open any more",
-    "proposal.routed": "Routed",
-    "proposal.decided": "Decided",
-    "proposal.withdrawn": "Withdrawn",
-    "proposal.superseded": "Replaced by a newer revision",
-    "proposal.stepped": "Not answered in time: escalated",
-    "proposal.escalated": "Escalated by hand",
-    "proposal.expired": "Ran out of time",
-    "proposal.parked": "Ran out of time: parked, a manager was told",
-    "proposal.claimed": "Claimed",
-    "proposal.released": "Released",
-    "proposal.lapsed": "The claim lapsed",
-    "proposal.handed_over": "Handed over",
-    "proposal.extended": "Given more time",
-    "proposal.asked_back": "Asked the agent back",
-    "proposal.commented": "Commented",
-    "proposal.context_added": "Context was added",
-    "proposal.revised": "Revised",
-    "proposal.signed": "Signed",
-    "proposal.repaired": "Repaired by the auditor",
-    "proposal.pushed_back": "Could not be dealt with when it was due: put back",
-    "outcome.acknowledged": "The agent acknowledged the outcome",
-    "delivery.opened": "An outcome was put in the outbox",
-    "delivery.sent": "The outcome was delivered",
-    "delivery.given_up": "Delivery was given up",
-    "delivery.replayed": "Delivery was started again by hand",
-}
-# Facts that say nothing to a person, or that the line says already.
-QUIET = frozenset(
-    {"version", "signed_digest", "args_digest", "body_digest", "digest", "delivery", "source", "kind", "comment", "question"}
-    | {"interactive", "method", "state", "policy_version", "role_why", "item"}
+from escalations.models import (
+    AuditEntry,
+    Classification,
+    Comment,
+    ContextItem,
+    Decision,
+    Delivery,
+    Incident,
+    Proposal,
+    Question,
 )
-NOBODYS = frozenset({"incident.settled"})  # what follows from something else, told before it with whose it was
-FACTS = {"answered": "questions answered", "seconds": "more time"}
+from escalations.states import Verdict
+
+from . import values
+from .models import Glance
+from .telling import Event as Event
+from .telling import events_of as events_of
+
+LONGEST = 2_000  # events of one kind in a story
+AGAIN = timedelta(minutes=30)  # who opens it again within this is still reading
+CHANGES = 8  # of an edit, that a line tells
+FLOORS = {"auto": "may go alone", "review": "a person decides", "block": "is stopped"}
+# What is told by its own row, better.
+BY_ITS_ROW = frozenset({"incident.classified", "delivery.sent"})
 
 
 @dataclass
-class Event:
-    at: datetime
-    what: str
-    who: str = ""
-    by: str = ""  # person, source, policy, clock, system
-    facts: list[tuple[str, str]] = field(default_factory=list)
-    proposal_id: UUID | None = None
-    tone: str = ""  # good, bad, or nothing
+class Story:
+    incident: Incident
+    events: list[Event]
+    proposals: list[Proposal]
+    deliveries: list[Delivery]
+    unacknowledged: list[Decision]
+    longer: bool = False  # there is more than is told
 
 
-def said(value: Any) -> str:
-    """Return a fact of an audit entry as a person reads it; empty for nothing."""
-    if value in (None, "", [], {}):
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else ""
-    if isinstance(value, dict) and "engine" in value:
-        return f"{value['engine']}: {value.get('error') or ', '.join(said(value.get(name)) for name in ('severity', 'category'))}"
-    if isinstance(value, list):
-        return ", ".join(said(one) for one in value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def story_of(incident: Incident) -> Story:
+    """Gather an incident's whole life, oldest first. Nine queries, however long it was."""
+    proposals = list(
+        Proposal.objects.filter(incident=incident)
+        .select_related("decision__acknowledgement", "role", "source", "incident")
+        .order_by("revision")
+    )
+    deliveries = list(Delivery.objects.filter(incident=incident).prefetch_related("tries").order_by("created_at")[:LONGEST])
+    entries = list(
+        AuditEntry.objects.filter(incident_id=incident.pk).exclude(action__in=BY_ITS_ROW).order_by("id")[: LONGEST + 1]
+    )
+    events = events_of(entries[:LONGEST])
+    said_more(events, incident, {one.pk: one for one in proposals})
+    events += [classified(word) for word in Classification.objects.filter(incident=incident).select_related("work")[:LONGEST]]
+    events += [event for delivery in deliveries for event in delivered(delivery)]
+    events += opened(Glance.objects.filter(proposal__in=proposals).select_related("person").order_by("at", "pk")[:LONGEST])
+    if len(proposals) > 1:
+        revisions = {one.pk: one.revision for one in proposals}
+        for event in events:
+            event.revision = revisions.get(event.proposal_id, 0) if event.proposal_id else 0
+    waiting = [
+        one.decision
+        for one in proposals
+        if hasattr(one, "decision") and one.decision.args_digest and not hasattr(one.decision, "acknowledgement")
+    ]
+    events.sort(key=lambda event: event.at)
+    return Story(incident, events, proposals, deliveries, waiting, len(entries) > LONGEST)
 
 
-def told(name: str, value: Any) -> str:
-    """Return one fact as text; empty for one that says nothing."""
-    if name == "seconds" and isinstance(value, int):
-        hours, minutes = value // 3600, value % 3600 // 60
-        return " ".join(part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part)
-    return "" if name == "answered" and not value else said(value)
+def said_more(events: Iterable[Event], incident: Incident, proposals: dict[UUID, Proposal]) -> None:
+    """Add to what entries say what their rows do: why it was routed so, what was changed, asked, said and sent. Three queries."""
+    questions = {one.pk: one.text for one in Question.objects.filter(incident=incident)[:LONGEST]}
+    comments = {one.pk: one.text for one in Comment.objects.filter(proposal__incident=incident)[:LONGEST]}
+    items = {one.pk: one.context for one in ContextItem.objects.filter(incident=incident)[:LONGEST]}
+    for event in events:
+        proposal = proposals.get(event.proposal_id) if event.proposal_id else None
+        more: list[tuple[str, str]] = []
+        match event.action:
+            case "incident.received":
+                event.what = f"Received: {incident.get_kind_display().lower()}" if incident.kind else event.what
+                more = [("title", incident.title)]
+            case "proposal.routed" if proposal:
+                event.facts = [fact for fact in event.facts if fact[0] not in ("triggers", "rules that matched")]
+                more = routed(event.known, proposal)
+            case "proposal.decided" if proposal and hasattr(proposal, "decision"):
+                more = decided(proposal, proposal.decision)
+            case "proposal.asked_back":
+                more = [("question", questions.get(event.known.get("question"), ""))]
+            case "proposal.commented":
+                more = [("comment", comments.get(event.known.get("comment"), ""))]
+            case "proposal.context_added":
+                context = items.get(event.known.get("item"))
+                more = [("what", ", ".join(map(str, context)) if isinstance(context, dict) else "")]
+            case "outcome.acknowledged" if proposal and hasattr(proposal, "decision"):
+                said = getattr(proposal.decision, "acknowledgement", None)
+                event.tone = "bad" if event.known.get("result") == "failed" else "good"
+                more = [("detail", said.detail if said else "")]
+        event.facts += [(name, text) for name, text in more if text]
 
 
-def events_of(entries: Iterable[AuditEntry]) -> list[Event]:
-    """Return one event per audit entry. No queries but the entries' own."""
-    out = []
-    for entry in entries:
-        body = json.loads(entry.body)
-        known = (body.get("facts") or {}).items()
-        facts = [(FACTS.get(name, name.replace("_", " ")), told(name, value)) for name, value in known if name not in QUIET]
-        actor = body.get("actor") or {}
-        out.append(
-            Event(
-                entry.at,
-                SAID.get(entry.action, entry.action),
-                "" if entry.action in NOBODYS else str(actor.get("name") or entry.actor),
-                entry.actor_kind,
-                [(name, text) for name, text in facts if text],
-                entry.proposal_id,
-            )
-        )
-    return out
+def routed(known: dict[str, Any], proposal: Proposal) -> list[tuple[str, str]]:
+    """Return why it went where it went: each trigger and each rule that mattered, with its reason. No queries."""
+    fired = set(known.get("triggers") or [])
+    facts = [
+        (str(one["name"]).replace("_", " "), str(one.get("why") or "fired")) for one in proposal.triggers if one["name"] in fired
+    ]
+    for rule in proposal.rules:
+        why = f": {rule['why']}" if rule.get("why") else ""
+        failed = f" (it failed: {rule['error']})" if rule.get("error") else ""
+        facts.append((f"rule “{rule['name']}”", f"{FLOORS.get(rule.get('floor', ''), '')}{why}{failed}".strip(": ")))
+    by = {
+        "rule": "a rule names this role",
+        "trigger": "a trigger names this role",
+        "category": f"what is of the category “{proposal.category}” goes there",
+        "nobody": "nothing names a role, so the queue’s manager has it",
+    }.get(str(known.get("role_why") or ""), "")
+    return [*facts, ("why there", by)]
+
+
+def decided(proposal: Proposal, decision: Decision) -> list[tuple[str, str]]:
+    """Return what a decision changed and answered. No queries."""
+    facts = [("answer", decision.message or "")]
+    if decision.type == Verdict.EDIT:
+        changed = values.changes(values.signed(proposal), values.signed(decision))
+        facts += [(one.path, f"{'nothing' if one.before is None else one.before} → {'nothing' if one.after is None else one.after}")
+                  for one in changed[:CHANGES]]
+        facts += [("and", f"{len(changed) - CHANGES} more changes")] * (len(changed) > CHANGES)
+    return facts
 
 
 def classified(word: Classification) -> Event:
+    about = word.work.proposal_id if word.work_id else None
     if word.error:
         return Event(
-            word.created_at,
-            f"The engine “{word.engine}” could not say",
-            "",
-            "system",
-            [("reason", word.error)],
-            tone="bad",
+            word.created_at, f"The engine “{word.engine}” could not say", "", "system", [("reason", word.error)], about, "bad"
         )
     facts = [("severity", word.severity), ("category", word.category), ("rationale", word.rationale), ("version", word.version)]
     if word.confidence is not None:
-        facts.insert(2, ("confidence", f"{word.confidence:.0%}"))
-    facts.append(("triggers", ", ".join(str(one.get("name", "")) for one in word.triggers)))
-    return Event(word.created_at, f"Classified by “{word.engine}”", "", "system", [(name, text) for name, text in facts if text])
+        facts.insert(2, ("confidence", f"{word.confidence:.0%}".replace("%", " %")))
+    facts += [(str(one.get("name", "")).replace("_", " "), str(one.get("why") or "fired")) for one in word.triggers]
+    return Event(
+        word.created_at, f"Classified by “{word.engine}”", "", "system", [(name, text) for name, text in facts if text], about
+    )
 
 
 def delivered(delivery: Delivery) -> list[Event]:
@@ -127,11 +156,10 @@ def delivered(delivery: Delivery) -> list[Event]:
         good = one.status is not None and 200 <= one.status < 300 or (one.status is None and not one.error)
         facts = [("to", delivery.url), ("answer", f"HTTP {one.status}" if one.status else ""), ("error", one.error)]
         facts += [("took", f"{one.duration_ms} ms"), ("by hand", one.by_hand)]
-        what = f"Delivery of {delivery.type}, attempt {number}: {'accepted' if good else 'failed'}"
         out.append(
             Event(
                 one.at,
-                what,
+                f"Delivery of {delivery.type}, attempt {number}: {'accepted' if good else 'failed'}",
                 "",
                 "system",
                 [(name, text) for name, text in facts if text],
@@ -142,33 +170,21 @@ def delivered(delivery: Delivery) -> list[Event]:
     return out
 
 
-@dataclass
-class Story:
-    incident: Incident
-    events: list[Event]
-    proposals: list[Proposal]
-    deliveries: list[Delivery]
-    unacknowledged: list[Decision]
-
-
-def story_of(incident: Incident) -> Story:
-    """Gather an incident's whole life, oldest first. Nine queries."""
-    proposals = list(
-        Proposal.objects.filter(incident=incident)
-        .select_related("decision__acknowledgement", "role", "source")
-        .order_by("revision")
-    )
-    deliveries = list(Delivery.objects.filter(incident=incident).prefetch_related("tries").order_by("created_at"))
-    entries = AuditEntry.objects.filter(incident_id=incident.pk).exclude(action="incident.classified").order_by("id")
-    events = events_of(entries[:LONGEST])
-    events += [classified(word) for word in Classification.objects.filter(incident=incident)]
-    events += [event for delivery in deliveries for event in delivered(delivery)]
-    for item in ContextItem.objects.filter(incident=incident)[:LONGEST]:
-        events.append(Event(item.received_at, "The source added context", "", "source", [("keys", ", ".join(item.context))]))
-    acknowledged = {one.decision_id for one in Acknowledgement.objects.filter(decision__proposal__incident=incident)}
-    waiting = [
-        one.decision
-        for one in proposals
-        if hasattr(one, "decision") and one.decision.args_digest and one.decision.pk not in acknowledged
-    ]
-    return Story(incident, sorted(events, key=lambda event: event.at), proposals, deliveries, waiting)
+def opened(glances: Iterable[Glance]) -> list[Event]:
+    """Return who had it before them and when; opening it again while still reading is one event."""
+    readings: dict[tuple[int, UUID], list[Glance]] = defaultdict(list)
+    for glance in glances:
+        readings[glance.person_id, glance.proposal_id].append(glance)
+    out = []
+    for one in readings.values():
+        sitting, before = 0, one[0].at
+        numbered = []
+        for glance in one:
+            sitting += glance.at - before > AGAIN
+            before = glance.at
+            numbered.append((sitting, glance))
+        for _, group in groupby(numbered, key=lambda pair: pair[0]):
+            looks = [glance for _, glance in group]
+            facts = [("times", str(len(looks))), ("until", f"{looks[-1].at:%H:%M} UTC")] if len(looks) > 1 else []
+            out.append(Event(looks[0].at, "Opened", looks[0].person.name, "person", facts, looks[0].proposal_id))
+    return out

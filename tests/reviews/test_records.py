@@ -9,10 +9,11 @@ from datetime import timedelta
 import pytest
 from django.test import AsyncClient, Client
 
-from escalations import audit, clock, lifecycle
-from escalations.models import AuditEntry, Classification, Delivery, DeliveryAttempt, Role
-from reviews import export, settled
-from tests.factories import WorkFactory, role
+from escalations import audit, clock, ingest, lifecycle
+from escalations.models import AuditEntry, Classification, Delivery, DeliveryAttempt, Proposal, Role
+from reviews import export, settled, story, telling
+from reviews.models import Glance
+from tests.factories import SourceFactory, WorkFactory, role
 
 from .conftest import signature
 
@@ -44,7 +45,7 @@ def test_the_story_tells_a_life_from_receipt_to_delivery(page, ask, reviewer):
     text = answer.content.decode()
     for said in (
         "Claimed",
-        "Decided",
+        "Approved",
         "Classified by “rules”",
         "The engine “llm” could not say",
         "timed out after 20 s",
@@ -53,6 +54,118 @@ def test_the_story_tells_a_life_from_receipt_to_delivery(page, ask, reviewer):
     ):
         assert said in text, said
     assert "has not acknowledged" in text
+
+
+def test_a_whole_life_stands_in_one_line_in_the_order_it_happened(page, ask, reviewer, colleague, run_jobs):
+    """Posted, classified, routed, read, claimed, rejected with another try, revised, edited, delivered, acknowledged."""
+    source = SourceFactory(callback_url="https://agent.example/hook")
+    agent = audit.Actor.source(source)
+    data = {
+        "kind": "action", "title": "Refund for order 1182",
+        "proposal": {"action": "refund", "args": {"order": 1182, "amount": 900}, "allowed_decisions": ["approve", "edit", "reject"]},
+    }
+    incident, _ = ingest.receive(source=source, key_env="live", data=data, key="k1", body_digest="a" * 64)
+    run_jobs()
+    first = Proposal.objects.get(incident=incident)
+    reviewer.groups.add(first.role)
+    colleague.groups.add(first.role)
+    Glance.objects.create(proposal=first, person=colleague, version=first.version, length=100)
+    page.get(f"/proposals/{first.pk}/")
+    lifecycle.claim(first.pk, person=reviewer)
+    lifecycle.comment(first.pk, person=colleague, text="Looks high to me")
+    lifecycle.ask_back(first.pk, person=reviewer, text="Is there a receipt?")
+    lifecycle.add_context(incident.pk, context={"receipt": "none"}, actor=agent)
+    first.refresh_from_db()
+    lifecycle.decide(
+        first.pk, person=reviewer, type="reject", digest=first.args_digest, version=first.version, reason="Too much", retry=True
+    )
+    lifecycle.revise(incident.pk, content={**data["proposal"], "args": {"order": 1182, "amount": 90}}, actor=agent)
+    run_jobs()
+    second = Proposal.objects.get(incident=incident, revision=2)
+    lifecycle.decide(
+        second.pk, person=reviewer, type="edit", digest=second.args_digest, version=second.version, reason="Half",
+        args={"order": 1182, "amount": 45},
+    )
+    second.refresh_from_db()
+    delivery = Delivery.objects.get(proposal=second)
+    DeliveryAttempt.objects.filter(delivery=delivery).delete()
+    DeliveryAttempt.objects.create(delivery=delivery, status=503, error="busy", duration_ms=12)
+    lifecycle.acknowledge(incident.pk, result="done", args_digest=second.decision.args_digest, detail="sent", actor=agent)
+
+    answer = page.get(f"/incidents/{incident.pk}/")
+
+    story = answer.context["story"]
+    told = [event.what for event in story.events]
+    wanted = [
+        "Received: action", "Classified by “rules”", "Routed to a person", "Opened", "Claimed", "Commented", "Asked the agent back",
+        "Context was added", "Rejected", "Revised", "Routed to a person", "Edited and approved",
+        "Delivery of proposal.settled, attempt 1: failed", "The agent acknowledged the outcome",
+    ]
+    at = 0
+    for one in wanted:
+        assert one in told[at:], (one, told[at:])
+        at += told[at:].index(one) + 1
+    facts = {(event.what, event.revision): dict(event.facts) for event in story.events}
+    assert facts["Commented", 1]["comment"] == "Looks high to me"
+    assert facts["Asked the agent back", 1]["question"] == "Is there a receipt?"
+    assert facts["Context was added", 1]["what"] == "receipt"
+    assert facts["Rejected", 1]["reason"] == "Too much" and facts["Rejected", 1]["asked for another try"] == "yes"
+    assert facts["Edited and approved", 2]["args.amount"] == "90 → 45"
+    assert facts["The agent acknowledged the outcome", 2] == {"result": "done", "detail": "sent"}
+    assert facts["Routed to a person", 1]["role"] == first.role.name and facts["Routed to a person", 1]["why there"]
+    assert [event.who for event in story.events if event.what == "Opened" and event.revision == 1][0] == colleague.name
+    text = answer.content.decode()
+    assert "revision 1</span>" in text and "revision 2</span>" in text
+
+
+def test_a_route_tells_which_rule_and_which_trigger_and_why(ask):
+    proposal = ask(
+        triggers=[{"name": "high_stakes", "why": "900 is over 100", "where": "args"}, {"name": "user_request", "why": "later", "where": "x"}],
+        rules=[{"name": "big refunds", "floor": "review", "why": "Refunds over 100", "error": ""}, {"name": "odd", "floor": "auto", "why": "", "error": "no such key"}],
+    )
+
+    facts = dict(story.routed({"triggers": ["high_stakes"], "role_why": "rule"}, proposal))
+
+    assert facts["high stakes"] == "900 is over 100" and "user request" not in facts
+    assert facts["rule “big refunds”"] == "a person decides: Refunds over 100"
+    assert facts["rule “odd”"] == "may go alone (it failed: no such key)"
+    assert facts["why there"] == "a rule names this role"
+
+
+def test_opening_it_again_while_reading_is_one_line(ask, reviewer, colleague):
+    proposal, now = ask(), clock.now()
+    for person, minutes in ((reviewer, 0), (colleague, 1), (reviewer, 5), (reviewer, 9), (reviewer, 300)):
+        Glance.objects.create(proposal=proposal, person=person, version=1, length=9, at=now + timedelta(minutes=minutes))
+
+    events = [(event.who, dict(event.facts).get("times")) for event in story.story_of(proposal.incident).events if event.what == "Opened"]
+
+    assert events == [(reviewer.name, "3"), (colleague.name, None), (reviewer.name, None)]
+
+
+def test_a_stranger_learns_nothing_of_a_story(ask, stranger, signed_in):
+    proposal = ask()
+
+    assert signed_in(stranger).get(f"/incidents/{proposal.incident_id}/").status_code == 404
+
+
+@pytest.mark.parametrize("size", [1, 20])
+def test_a_story_costs_the_same_however_long_it_was(page, ask, reviewer, size, django_assert_num_queries):
+    proposal = ask()
+    for number in range(size):
+        Glance.objects.create(proposal=proposal, person=reviewer, version=1, length=9, at=clock.now() + timedelta(hours=number))
+        lifecycle.comment(proposal.pk, person=reviewer, text="hm")
+        lifecycle.ask_back(proposal.pk, person=reviewer, text="so?")
+        DeliveryAttempt.objects.create(delivery=Delivery.objects.create(incident=proposal.incident, source=proposal.source, type="incident.question"))
+
+    with django_assert_num_queries(9):
+        told = story.story_of(proposal.incident)
+    assert len(told.events) >= 3 * size
+
+
+def test_everything_the_record_says_of_an_incident_has_words():
+    for action in audit.ACTIONS:
+        if action.split(".")[0] in ("incident", "proposal", "outcome", "delivery"):
+            assert action in telling.SAID, action
 
 
 def test_settled_shows_what_was_decided_newest_first_and_what_is_not_acknowledged(page, ask):
