@@ -1,6 +1,7 @@
 """By which words a proposal is found, and that writing them never stands in the way of a decision."""
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from escalations import audit, lifecycle, search
@@ -139,3 +140,12 @@ def test_a_large_proposal_stays_far_below_what_a_tsvector_holds():
     with connection.cursor() as cursor:
         cursor.execute("SELECT octet_length(words::text) FROM escalations_searchtext WHERE proposal_id = %s", [proposal.pk])
         assert 200_000 < cursor.fetchone()[0] < 1_000_000
+
+
+def test_the_command_makes_the_rest_findable(capsys):
+    one = ProposalFactory(title="Forgotten", findable=False)
+
+    call_command("make_searchable")
+
+    assert capsys.readouterr().out.startswith("1 can be found")
+    assert finds("'forgotten'") == {one.pk}

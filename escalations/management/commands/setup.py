@@ -12,8 +12,8 @@ from django.db import connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import OperationalError, ProgrammingError
 
-from escalations import defaults, demo
-from escalations.models import Person, Source
+from escalations import defaults, demo, search
+from escalations.models import Person, Proposal, Source
 from hitl_site.databases import APP_ROLE
 
 ONE_AT_A_TIME = 731_001  # an advisory lock: two setups would update the same rights
@@ -39,6 +39,8 @@ class Command(BaseCommand):
         except OperationalError as error:
             raise CommandError(f"The database cannot be reached: {str(error).strip().splitlines()[0]}") from error
         defaults.install()
+        if migrated:  # what is settled already can wait: manage.py make_searchable
+            search.remember_missing(Proposal.objects.open())
         made: dict[str, Any] = {}
         if options["demo"] and not Source.objects.exists() and not Person.objects.exists():
             with transaction.atomic():  # stopped half-way, the next start begins anew: passwords are told only once
