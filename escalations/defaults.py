@@ -11,10 +11,11 @@ from django.db.models import Model
 
 from escalations import audit
 from escalations.floors.triggers import DEFAULT_SETTINGS
+from escalations.guidance import GUIDANCE
 from escalations.models import Category, EscalationPolicy, EscalationStep, Role, RoutingRule, Trigger, WakeUp
 from escalations.models.people import AUDITOR, MANAGER, QUEUE_MANAGER
 from escalations.queue import JOBS
-from escalations.states import Fallback, Floor
+from escalations.states import Fallback, Floor, Sensitive
 
 ROLES: dict[str, str] = {
     QUEUE_MANAGER: "Takes what nobody else is asked for, and sends it on.",
@@ -27,6 +28,14 @@ ROLES: dict[str, str] = {
     "security": "Looks at access, permissions and attempts to mislead the machine.",
     MANAGER: "Is asked when work is late; sees and decides everything.",
     AUDITOR: "Reads everything, decides nothing.",
+}
+
+# Kinds of values a role reads as they are; for all others they are masked until shown on purpose.
+CLEARANCE: dict[str, list[str]] = {
+    "finance": [Sensitive.FINANCIAL],
+    "specialist": [Sensitive.FINANCIAL, Sensitive.IDENTITY, Sensitive.SECRET],
+    "security": [Sensitive.IDENTITY, Sensitive.SECRET],
+    MANAGER: [Sensitive.FINANCIAL, Sensitive.IDENTITY],
 }
 
 # In the order of states.TRIGGERS: what it says to an administrator, and who is asked.
@@ -220,6 +229,7 @@ def _roles() -> dict[str, Role]:
                 description=description,
                 sees_everything=name in {MANAGER, AUDITOR},
                 decides_everything=name == MANAGER,
+                clearance=CLEARANCE.get(name, []),
             )
             _record("role.saved", roles[name])
     return roles
@@ -229,7 +239,11 @@ def _categories(roles: dict[str, Role]) -> dict[str, Category]:
     categories = {category.name: category for category in Category.objects.all()}
     for name, (description, asked) in CATEGORIES.items():
         if name not in categories:
-            categories[name] = Category.objects.create(name=name, description=description, role=roles[asked] if asked else None)
+            told = GUIDANCE[name]
+            categories[name] = Category.objects.create(
+                name=name, description=description, role=roles[asked] if asked else None,
+                guidance=told.text, reject_reasons=list(told.reasons),
+            )  # fmt: skip
             _record("category.saved", categories[name])
     return categories
 

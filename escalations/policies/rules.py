@@ -19,7 +19,7 @@ RULE_FIELDS = (
     "state",
 )
 TRIGGER_FIELDS = ("description", "enabled", "role", "policy", "settings")
-CATEGORY_FIELDS = ("name", "description", "role")
+CATEGORY_FIELDS = ("name", "description", "role", "guidance", "reject_reasons")
 
 
 def check_rule(rule: RoutingRule) -> None:

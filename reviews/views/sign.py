@@ -13,11 +13,12 @@ from escalations.floors import text as eye
 from escalations.models import Proposal
 from escalations.states import State, Verdict
 
-from .. import deciding, dossier, inbox, veil
+from .. import deciding, dossier, held, inbox, veil
 from ..access import proposal_for
 from ..forms import IN_FIELDS, DecisionForm
 from ..partials import leave, page, part
 from ..sentences import asked
+from ..templatetags.deciding import UNDO
 from .drawing import PAGE, drawn
 from .inbox import number
 
@@ -28,7 +29,7 @@ DONE = {
     Verdict.RESPOND: "answered",
 }
 LONGEST = 140  # characters of what was asked that are said again after signing
-UNDO = "undo:"  # a message tagged so carries the proposal whose signature can still be taken back
+
 
 
 def sign(request: HttpRequest, proposal: Proposal) -> HttpResponse:
@@ -60,6 +61,7 @@ def say(request: HttpRequest, proposal: Proposal, verdict: Verdict, outcome: lif
     if outcome.held is not None:
         what = f"Signed: {DONE[verdict]}, and not settled yet: you can still take it back. {line_of(request, proposal)}"
         messages.success(request, what, extra_tags=f"{UNDO}{proposal.pk}")
+        held.remember(request)
     elif outcome.decision is None:
         role = outcome.revision.role.name if outcome.revision and outcome.revision.role else "another role"
         messages.success(request, f"Your change needs {role}: it waits there now, and somebody else signs it.")
