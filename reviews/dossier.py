@@ -1,22 +1,35 @@
 """All a person reads before signing (law 11), gathered in a constant number of queries."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from escalations import authority, clock
 from escalations.errors import CountersignError
+from escalations.floors.provenance import Part
 from escalations.floors.text import has_hidden
-from escalations.models import AuditEntry, Classification, Comment, ContextItem, Decision, Incident, Person, Proposal, Question
-from escalations.states import UNDECIDED, Floor, State, Verdict
+from escalations.models import (
+    AuditEntry,
+    Category,
+    Classification,
+    Comment,
+    ContextItem,
+    Decision,
+    Hold,
+    Incident,
+    Person,
+    Proposal,
+    Question,
+)
+from escalations.states import Floor, State, Verdict
 
-from . import access, story, values
+from . import reading, story, values
+from .context import Context, context_of, exception_of, text, without_exception
 from .inbox import newest_entry
+from .precedents import Precedent, nearest
 from .sentences import Bit, asked, is_acknowledgement, outcome
 
-SIMILAR = 3
-LOOKED_THROUGH = 50  # newest incidents of a fingerprint among which similar decisions are looked for
 VERBS = {
     Verdict.APPROVE: ("Approve", "a"),
     Verdict.EDIT: ("Edit and approve", "e"),
@@ -34,13 +47,6 @@ FLOORS = {
     Floor.REVIEW: "A person must decide this.",
     Floor.BLOCK: "A rule blocks this.",
 }
-
-
-@dataclass
-class Link:
-    label: str
-    url: str
-    host: str  # empty: not a web address, shown as text and never made a link
 
 
 @dataclass
@@ -73,103 +79,152 @@ class Clock:
 
 
 @dataclass
-class Dossier:
-    proposal: Proposal
-    seen_entry: int  # the audit entry this page was drawn after: what came later is "what changed"
-    sentence: list[Bit]
-    options: list[Option]
-    why_not: CountersignError | None
-    holder: Person | None  # a colleague's living claim, or one's own
-    table: list[values.Row]
-    table_more: int
-    hidden: bool
-    clock: Clock
-    floor: str
-    classifications: list[Classification]
-    context: "Context"
-    exception: list[tuple[str, str]]  # what is known of one: type, message, stacktrace and the like
-    payload: str
-    customer: str
-    added: list["Context"]
-    questions: list[Question]
-    revisions: list[Revision]
-    comments: list[Comment]
-    similar: list[Proposal]
-    history: list[story.Event]
-    extra: dict[str, Any] = field(default_factory=dict)
+class Reason:
+    """A trigger that fired, in words, and the place that set it off."""
 
-    @property
-    def acknowledgement(self) -> bool:
-        return is_acknowledgement(self.proposal)
-
-
-@dataclass
-class Context:
-    """What a source sent along, in the parts we know; whatever else it holds is in `rest`, so that nothing is left unseen."""
-
-    request: str
-    summary: str
+    name: str
     why: str
-    messages: list[dict[str, Any]]
-    attempts: list[dict[str, str]]
-    links: list[Link]
-    rest: str
-    at: Any = None
+    where: str
+    anchor: str
+
+
+class Dossier:
+    """All there is to know of a proposal. What costs a query or a look through the texts is gathered when it is first drawn.
+
+    The proposal was read before anything here: what changes in between raises the version, and the signature is refused.
+    """
+
+    def __init__(self, proposal: Proposal, person: Person) -> None:
+        pending = proposal.state == State.PENDING
+        self.proposal, self.person, self.incident = proposal, person, proposal.incident
+        self.seen_entry = newest_entry()  # the audit entry this page was drawn after: what came later is "what changed"
+        self.sentence = asked(proposal, most=5)
+        self.options = options_of(proposal)
+        self.why_not: CountersignError | None = authority.why_not(person, proposal) if pending else None
+        held = pending and proposal.claim_until and proposal.claim_until > clock.now()
+        self.holder: Person | None = proposal.claimed_by if held else None  # a colleague's living claim, or one's own
+        self.hidden = has_hidden(proposal.content) or "\\u" in proposal.content
+        self.clock = clock_of(proposal)
+        self.floor = FLOORS.get(Floor(proposal.floor), "")
+        self.acknowledgement = is_acknowledgement(proposal)
+
+    @cached_property
+    def hold(self) -> Hold | None:
+        """Return the signature that can still be taken back. One query where the policy knows holds."""
+        if self.proposal.state != State.PENDING or not self.proposal.policy.get("undo_seconds"):
+            return None
+        return Hold.objects.select_related("person").filter(pk=self.proposal.pk).first()
+
+    @cached_property
+    def category(self) -> Category | None:
+        """Return the category, for its guidance. One query; none without a category."""
+        return Category.objects.filter(name=self.proposal.category).first() if self.proposal.category else None
+
+    @cached_property
+    def _added(self) -> list[ContextItem]:
+        return list(ContextItem.objects.filter(incident=self.incident)[:100])
+
+    @cached_property
+    def context(self) -> Context:
+        return context_of(self.incident.context)
+
+    @cached_property
+    def added(self) -> list[Context]:
+        """Return the context that came later. One query."""
+        return [context_of(one.context, one.received_at, f"c{number}") for number, one in enumerate(self._added, start=1)]
+
+    @cached_property
+    def payload(self) -> str:
+        return text(without_exception(self.incident.payload))
+
+    @cached_property
+    def customer(self) -> str:
+        return text(self.incident.customer)
+
+    @cached_property
+    def exception(self) -> list[tuple[str, str]]:
+        """Return what is known of an exception: type, message, stacktrace and the like."""
+        return exception_of(self.incident.payload)
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """Return all that was said or read, in order."""
+        proposal, incident = self.proposal, self.incident
+        titled = {"the title": incident.title, "the description": proposal.description, "why it asks": self.context.why}
+        own = [("said-h", label, said) for label, said in titled.items()]
+        raw = [incident.context, *(one.context for one in self._added)]
+        return reading.parts_read(raw, payload=self.payload, customer=self.customer, body=incident.body, said=own)
+
+    @cached_property
+    def args(self) -> reading.Reading:
+        """Return the args as a person reads them, with their origins."""
+        return reading.read(self.proposal.args, self.parts, [self.context, *self.added])
+
+    @cached_property
+    def draft(self) -> reading.Reading:
+        draft = self.proposal.draft or {}
+        content = {name: draft[name] for name in ("to", "subject", "body") if draft.get(name) not in (None, "")}
+        return reading.read(content, self.parts, [self.context, *self.added], "draft")
+
+    @cached_property
+    def flags(self) -> list[reading.Value]:
+        """Return the values that lead somewhere no person named."""
+        return [*self.args.flags, *self.draft.flags]
 
     @property
-    def empty(self) -> bool:
-        return not (self.request or self.summary or self.messages or self.attempts or self.links or self.rest)
+    def speaks(self) -> bool:
+        """Say whether a text that brought one of them also speaks to the machine."""
+        return any(one.origin.beside for one in self.flags)
 
+    @cached_property
+    def reasons(self) -> list[Reason]:
+        """Return the triggers with the places that set them off."""
+        found = [*self.args.values, *self.draft.values]
+        out = []
+        for one in self.proposal.triggers:
+            anchor, words = reading.place_of(str(one.get("where") or ""), found)
+            out.append(Reason(str(one.get("name", "")), str(one.get("why", "")), words, anchor))
+        return out
 
-def context_of(raw: Any, at: Any = None) -> Context:
-    """Return a source's context in its parts, whatever shape it came in."""
-    raw = raw if isinstance(raw, dict) else {"context": raw} if raw else {}
-    rest = dict(raw)
-    messages = [
-        {"role": text(one.get("role")), "content": text(one.get("content"))}
-        if isinstance(one, dict)
-        else {"role": "", "content": text(one)}
-        for one in listed(rest.pop("messages", None))
-    ]
-    attempts = [
-        {name: text(one.get(name)) for name in ("tool", "arguments", "result", "error", "at")}
-        if isinstance(one, dict)
-        else {"tool": text(one)}
-        for one in listed(rest.pop("attempts", None))
-    ]
-    links = [link(one) for one in listed(rest.pop("links", None))]
-    known = {name: text(rest.pop(name, None)) for name in ("request", "summary", "why")}
-    return Context(messages=messages, attempts=attempts, links=links, rest=text(rest) if rest else "", at=at, **known)
+    @cached_property
+    def classifications(self) -> list[Classification]:
+        return last_words(self.incident)
 
+    @cached_property
+    def questions(self) -> list[Question]:
+        return list(Question.objects.filter(incident=self.incident).select_related("person"))
 
-def exception_of(payload: Any) -> list[tuple[str, str]]:
-    """Return the parts of the exception a source sent, line ends as line ends; empty when it sent none."""
-    raised = payload.get("exception") if isinstance(payload, dict) else None
-    return [(str(name), text(value)) for name, value in raised.items()] if isinstance(raised, dict) else []
+    @cached_property
+    def revisions(self) -> list["Revision"]:
+        return revisions_of(self.proposal)
 
+    @property
+    def before(self) -> "Revision | None":
+        """Return this revision with what it changed, when there was one before it; the one before is `before_that`."""
+        return next((one for one in self.revisions[1:] if one.proposal.pk == self.proposal.pk), None)
 
-def without_exception(payload: Any) -> Any:
-    return {name: value for name, value in payload.items() if name != "exception"} if exception_of(payload) else payload
+    @property
+    def before_that(self) -> Proposal | None:
+        numbers = {one.proposal.revision: one.proposal for one in self.revisions}
+        earlier = [number for number in numbers if number < self.proposal.revision]
+        return numbers[max(earlier)] if earlier else None
 
+    @cached_property
+    def comments(self) -> list[Comment]:
+        return list(Comment.objects.filter(proposal__incident=self.incident).select_related("person"))
 
-def text(value: Any) -> str:
-    """Return text as it is, nothing for nothing, and anything else as readable JSON."""
-    return "" if value in (None, "", [], {}) else value if isinstance(value, str) else values.editable(value)
+    @cached_property
+    def similar(self) -> list[Precedent]:
+        return nearest(self.proposal, self.person)
 
+    @cached_property
+    def history(self) -> list[story.Event]:
+        return story.events_of(AuditEntry.objects.filter(incident_id=self.incident.pk).order_by("id")[:500])
 
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value in (None, "", {}) else [value]
-
-
-def link(raw: Any) -> Link:
-    label, url = (text(raw.get("label")), text(raw.get("url"))) if isinstance(raw, dict) else ("", text(raw))
-    try:
-        parts = urlsplit(url.strip())
-        web = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and not has_hidden(url)
-        host = parts.netloc if web else ""
-    except ValueError:
-        host = ""
-    return Link(label, url, host)
+    @property
+    def length(self) -> int:
+        """Return how many characters there are to read."""
+        return len(self.proposal.content) + sum(len(part.text) for part in self.parts)
 
 
 def clock_of(proposal: Proposal) -> Clock:
@@ -206,66 +261,14 @@ def revisions_of(proposal: Proposal) -> list[Revision]:
     return out
 
 
-def similar_to(proposal: Proposal, person: Person) -> list[Proposal]:
-    """Return the last decisions on the same fingerprint, else on the same action of the same source. At most three queries."""
-    decided = (
-        access.proposals_for(person)
-        .filter(source_id=proposal.source_id, settled_at__isnull=False, test=proposal.test)
-        .exclude(state__in=UNDECIDED)
-        .exclude(incident_id=proposal.incident_id)
-        .select_related("decision")
-        .defer("content", "rules", "policy", "args_schema", "description")
-        .order_by("-settled_at")
-    )
-    fingerprint = proposal.incident.fingerprint
-    if fingerprint:
-        newest = Incident.objects.filter(source_id=proposal.source_id, fingerprint=fingerprint).order_by("-id")
-        ids = list(newest.values_list("id", flat=True)[:LOOKED_THROUGH])
-        if found := list(decided.filter(incident_id__in=ids)[:SIMILAR]):
-            return found
-    return list(decided.filter(action=proposal.action)[:SIMILAR])
-
-
 def last_words(incident: Incident) -> list[Classification]:
     """Return what each engine said last: it speaks again of every revision. One query."""
     return list({word.engine: word for word in Classification.objects.filter(incident=incident)}.values())
 
 
 def dossier_of(proposal: Proposal, person: Person) -> Dossier:
-    """Gather the page of one proposal. About sixteen queries, however long its history is.
-
-    The proposal was read before anything here: what changes in between raises the version, and the signature is refused.
-    """
-    seen_entry = newest_entry()
-    incident = proposal.incident
-    rows, more = values.table(proposal.args)
-    pending = proposal.state == State.PENDING
-    added = [context_of(item.context, item.received_at) for item in ContextItem.objects.filter(incident=incident)[:100]]
-    entries = AuditEntry.objects.filter(incident_id=incident.pk).order_by("id")
-    return Dossier(
-        proposal=proposal,
-        seen_entry=seen_entry,
-        sentence=asked(proposal, most=8),
-        options=options_of(proposal),
-        why_not=authority.why_not(person, proposal) if pending else None,
-        holder=proposal.claimed_by if pending and proposal.claim_until and proposal.claim_until > clock.now() else None,
-        table=rows,
-        table_more=more,
-        hidden=has_hidden(proposal.content) or "\\u" in proposal.content,
-        clock=clock_of(proposal),
-        floor=FLOORS.get(Floor(proposal.floor), ""),
-        classifications=last_words(incident),
-        context=context_of(incident.context),
-        exception=exception_of(incident.payload),
-        payload=text(without_exception(incident.payload)),
-        customer=text(incident.customer),
-        added=added,
-        questions=list(Question.objects.filter(incident=incident).select_related("person")),
-        revisions=revisions_of(proposal),
-        comments=list(Comment.objects.filter(proposal__incident=incident).select_related("person")),
-        similar=similar_to(proposal, person),
-        history=story.events_of(entries[:500]),
-    )
+    """Return what the page of one proposal is made of. About eighteen queries when all of it is drawn, however long its history is."""
+    return Dossier(proposal, person)
 
 
 def since(proposal: Proposal, seen_entry: int) -> list[story.Event]:

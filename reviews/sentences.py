@@ -4,6 +4,7 @@ but as a quoted value, so that a sentence cannot be talked into saying something
 import re
 from typing import Any, NamedTuple
 
+from escalations.floors.provenancewords import AMOUNT, LINK, TO
 from escalations.models import Proposal
 from escalations.states import Kind, Verdict
 
@@ -43,12 +44,18 @@ def named(one: Any) -> Bit:
     return value(plain(one))
 
 
+def _rank(name: str) -> int:
+    """Say what first: how much and to whom. The record keeps the args of a JSON object in no order that means anything."""
+    words = {word.lower() for word in re.split(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", name)}
+    return 0 if words & AMOUNT else 1 if words & (TO | LINK) else 2
+
+
 def args_said(args: Any, most: int) -> list[Bit]:
     """Return `amount 250, order 1182, and 3 more`; nothing for no args."""
     if not isinstance(args, dict):
         return [] if args is None else [named(args)]
     bits: list[Bit] = []
-    for index, (key, one) in enumerate(list(args.items())[:most]):
+    for index, (key, one) in enumerate(sorted(args.items(), key=lambda pair: _rank(pair[0]))[:most]):
         bits += [say(", ")] * (index > 0) + [Bit("name", key), say(" "), named(one)]
     return bits + ([say(f", and {len(args) - most} more")] if len(args) > most else [])
 

@@ -11,6 +11,7 @@ urlpatterns = [
     path("rows/<uuid:pk>/", inbox.row, name="row"),
     path("lists/", saved.change, name="lists"),
     path("proposals/<uuid:pk>/", proposal.show, name="proposal"),
+    path("proposals/<uuid:pk>/raw/", proposal.raw, name="raw"),
     path("proposals/<uuid:pk>/acts/", acts.act, name="acts"),
     path("incidents/<uuid:pk>/", records.incident, name="incident"),
     path("groups/", group.show, name="group"),

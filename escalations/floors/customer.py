@@ -49,16 +49,20 @@ def customer_pairs(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _spoken_by_customer(text: str) -> str:
-    """In a transcript ("customer: … agent: …") only the customer's lines are the customer's; any other text is so as a whole."""
+    spoken = spans_of_customer(text)
+    return text if spoken == [(0, len(text))] else "\n".join(text[start:end] for start, end in spoken)
+
+
+def spans_of_customer(text: str) -> list[tuple[int, int]]:
+    """Return from where to where the customer speaks: in a transcript ("customer: … agent: …") their own lines, else everywhere."""
     speakers = list(_SPEAKER.finditer(text))
     if not {found[1].lower() for found in speakers} & _CUSTOMERS:
-        return text
-    parts = [text[: speakers[0].start()]]
+        return [(0, len(text))]
+    out = [(0, speakers[0].start())]
     for index, found in enumerate(speakers):
         if found[1].lower() in _CUSTOMERS:
-            end = speakers[index + 1].start() if index + 1 < len(speakers) else len(text)
-            parts.append(text[found.end() : end])
-    return "\n".join(parts)
+            out.append((found.end(), speakers[index + 1].start() if index + 1 < len(speakers) else len(text)))
+    return out
 
 
 def _texts(value: Any) -> Iterator[str]:

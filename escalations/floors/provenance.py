@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .customer import customer_texts
+from .customer import spans_of_customer
 from .findings import in_texts
 from .provenancewords import AMOUNT, CENTS, LINK, PLAIN, TO
 from .records import fields_of
@@ -22,9 +22,11 @@ from .writings import ACCOUNT, EMAIL, NUMBER, TEXT, WEB, as_number, dates_in, fo
 PERSON, OPERATOR, RECORD, TOOL, AGENT = "person", "operator", "record", "tool", "agent"
 NOWHERE, MIXED, COMMON = "nowhere", "mixed", "common"
 STRONG, WEAK = "strong", "weak"
+_MARKS = ("", WEAK, STRONG)
 
 MOST_LEAVES = 400
 MOST_PIECES = 200  # addresses, accounts and numbers inside longer texts, over all leaves
+_ONE_LINE = 100  # characters of JSON that are easier to read in one line
 _LONG_TEXT = 4  # words from which on a text that stands nowhere as a whole is taken apart
 _SPLIT = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 _CUSTOMERS = frozenset({"customer", "user", "client", "caller", "guest", "human"})
@@ -63,6 +65,7 @@ class Origin:
     places: list[Place] = field(default_factory=list)
     target: str = ""
     mark: str = ""
+    within: bool = False  # it is marked only for what stands in it
     echoed: bool = False  # the agent said it before a tool repeated it
     a_field: bool = False  # of a record, where it first appears, and not running text
     shares: list[tuple[str, int]] = field(default_factory=list)  # of a longer text: (part's label or NOWHERE, words)
@@ -107,17 +110,25 @@ def _request(request: str, prefix: str) -> list[Part]:
     """A request that is a transcript is the customer's only where the customer speaks."""
     if not request:
         return []
-    spoken = next((text for _, text in customer_texts({"incident": {"request": request}})), "")
-    if spoken == request:
-        return [Part(PERSON, f"{prefix}-request", "the request", request)]
-    return [Part(PERSON, "", "the customer's lines of the request", spoken), Part(AGENT, f"{prefix}-request", "the request", request)]
+    anchor, spans = f"{prefix}-request", spans_of_customer(request)
+    if spans == [(0, len(request))]:
+        return [Part(PERSON, anchor, "the request", request)]
+    # The others' lines are blanked, so that places in what the customer said are places in the request as it is shown.
+    own, at = [], 0
+    for start, end in spans:
+        own += [" " * (start - at), request[start:end]]
+        at = end
+    return [Part(PERSON, anchor, "the customer's lines of the request", "".join(own)), Part(AGENT, anchor, "the request", request)]
 
 
 def text_of(value: Any) -> str:
     """Return a text as it is, nothing for nothing, and everything else as JSON, which is how a page shows it: places are the same."""
     if isinstance(value, str):
         return value
-    return "" if value in (None, [], {}) else json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    if value in (None, [], {}):
+        return ""
+    short = json.dumps(value, ensure_ascii=False, default=str)
+    return short if len(short) <= _ONE_LINE else json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 def origins(content: Any, parts: Sequence[Part]) -> list[Origin]:
@@ -232,6 +243,9 @@ class _Search:
             elif out.kind == NOWHERE and asked.shape == TEXT and len(asked.forms[0]) > 1:
                 self._composed(out, asked.distinct())
         out.mark = _mark(out)
+        inside = max((piece.mark for piece in out.pieces), key=_MARKS.index, default="")
+        out.within = _MARKS.index(inside) > _MARKS.index(out.mark)
+        out.mark = inside if out.within else out.mark
         return out
 
     def _place(self, out: Origin, hits: Iterable[Hit]) -> None:
@@ -286,13 +300,10 @@ class _Search:
 
 def _mark(one: Origin) -> str:
     """A target that no person named is marked strongly, whether a tool's result brought it or nothing did; other values weakly."""
-    within = [piece.mark for piece in one.pieces]
-    if STRONG in within:
-        return STRONG
     outside = one.kind in (TOOL, NOWHERE, AGENT) or (one.kind == MIXED and one.target == "recipient" and _foreign(one))
     if outside and one.target in (EMAIL, WEB, ACCOUNT) and not one.a_field:
         return STRONG
-    if one.kind == TOOL or (outside and one.target) or WEAK in within:
+    if one.kind == TOOL or (outside and one.target):
         return WEAK
     return ""
 

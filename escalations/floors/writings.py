@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from .spotting import Form, form_of
 
 _MONEY = re.compile(
-    r"(?:[$€£¥₹]|[A-Za-z]{3}(?=[\s\d]))?\s?([+-]?\d{1,3}(?:[, ']\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?)\s?(?:[$€£¥₹%]|[A-Z]{3})?"
+    r"(?:[$€£¥₹]|[A-Za-z]{3}(?=[\s\d]))?\s?([+-]?\d{1,3}(?:[, ']\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?)"
+    r"\s?(?:[$€£¥₹%]|[A-Z]{3}|dollars|euros|pounds)?"
 )
 _DATE = re.compile(r"(?<![\d.])(\d{4})-(\d{2})-(\d{2})(?!\d)")
 _ANY_DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}[-/]\d{1,2}[-/]\d{2,4}")
@@ -18,6 +19,10 @@ _EMAIL = re.compile(r"[^\s@<>()\"',;:]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24
 _WEB = re.compile(r"(?:\b[a-z][a-z0-9+-]{1,10}://|\bwww\.)[^\s<>\"'()\[\]{}]{3,300}", re.I)
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
 _LONG = re.compile(r"(?<![\w.-])(?:0x[0-9a-fA-F]{16,80}|\+?\d[\d ()/-]{6,24}\d)(?![\w-])")
+_SUM = re.compile(
+    r"(?:[$€£¥₹]|\b(?:USD|EUR|GBP|CHF|JPY|INR|CAD|AUD)) ?\d[\d,.']{0,20}\d|(?:[$€£¥₹]|\b(?:USD|EUR|GBP|CHF) )\d\b"
+    r"|(?<![\w.])\d[\d,.']{0,20} ?(?:[$€£¥₹]|(?:USD|EUR|GBP|CHF|JPY|INR|CAD|AUD|dollars|euros|pounds)\b)"
+)
 _HOST = re.compile(r"(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?::\d{1,5})?(?:/\S*)?")
 
 EMAIL, WEB, ACCOUNT, NUMBER, TEXT = "e-mail address", "web address", "account", "number", "text"
@@ -57,11 +62,13 @@ def is_host(text: str) -> bool:
 
 
 def pieces_in(text: str, most: int = 40) -> list[Piece]:
-    """Return the addresses, accounts and long numbers that stand in a text, in order, none inside another. Linear."""
+    """Return the addresses, accounts and sums of money that stand in a text, in order, none inside another. Linear."""
     found: list[Piece] = []
-    for shape, pattern in ((EMAIL, _EMAIL), (WEB, _WEB), (ACCOUNT, _IBAN), (ACCOUNT, _LONG)):
+    for shape, pattern in ((EMAIL, _EMAIL), (WEB, _WEB), (ACCOUNT, _IBAN), (NUMBER, _SUM), (ACCOUNT, _LONG)):
         for match in pattern.finditer(text):
             said = match[0].rstrip(".,;:!?)") if shape == WEB else match[0]
+            if shape == NUMBER and as_number(said) is None:
+                continue
             if shape == ACCOUNT and (_ANY_DATE.match(said) or sum(map(str.isdigit, said)) < 8):
                 continue
             if not any(one.start <= match.start() < one.start + len(one.text) for one in found[:most]):

@@ -1,20 +1,36 @@
-"""The page of one proposal."""
+"""The page of one proposal, and the same raw."""
 
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
+from .. import glances, veil
 from ..access import proposal_for
-from ..partials import page
+from ..partials import page, part
+from ..raw import raw_of
 from .drawing import PAGE, drawn
+from .refilling import refilled
 from .sign import sign
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def show(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show the proposal; POST signs it, exactly as it was shown."""
+    """Show the proposal; POST signs it, exactly as it was shown. Beside the list only the item is asked for."""
     proposal = proposal_for(request.user, pk)
     if request.method == "POST":
         return sign(request, proposal)
-    return page(request, PAGE, drawn(request, proposal))
+    context = drawn(request, proposal, **refilled(request, proposal))
+    if request.method == "GET":
+        glances.note(request.user, proposal, context["d"].length)
+    if request.htmx and request.htmx.target == "item":
+        return part(request, PAGE, "#item", context)
+    return page(request, PAGE, context)
+
+
+@require_safe
+def raw(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show all that is kept of it as JSON; a page of its own, or what stands in the dialog."""
+    proposal = proposal_for(request.user, pk)
+    context = {"proposal": proposal, "raw": raw_of(proposal), "veil": veil.of_one(request.user, proposal)}
+    return part(request, "reviews/raw.html", "#body", context)

@@ -246,8 +246,9 @@ def test_the_page_costs_the_same_however_long_its_history_is(page, ask, reviewer
         lifecycle.comment(proposal.pk, person=reviewer, text=f"comment {number}")
     proposal.refresh_from_db()
 
-    # session, person, proposal, inbox roles and count; roles twice more (may I read, may I decide), then one for each section.
-    with django_assert_max_num_queries(24):
+    # session, person, proposal, veil, inbox roles and count; roles twice more (may I read, may I decide), the list beside it (6), the
+    # glance, then one for each section.
+    with django_assert_max_num_queries(30):
         page.get(url(proposal))
 
 

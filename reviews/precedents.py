@@ -1,0 +1,101 @@
+"""What was decided in similar cases: the same failure or request first, then the same action with the nearest args."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from escalations.floors.provenance import leaves
+from escalations.floors.spotting import form_of
+from escalations.models import Incident, Person, Proposal
+from escalations.states import UNDECIDED
+
+from . import access
+from .values import plain
+
+NEAREST = 3
+LOOKED_THROUGH = 50  # decisions, newest first, among which the nearest are looked for
+CITED = 3
+MOST_LEAVES = 60
+LONGEST = 2_000  # characters of a text that are compared
+
+
+@dataclass
+class Precedent:
+    """A decided proposal and what makes it similar. `near` is between 0 and 1."""
+
+    proposal: Proposal
+    near: float
+    same_fingerprint: bool = False
+    same: list[str] = field(default_factory=list)  # args that are equal
+    other: list[tuple[str, str, str]] = field(default_factory=list)  # args that differ: (name, then, here)
+    others_more: int = 0
+
+
+def nearest(proposal: Proposal, person: Person) -> list[Precedent]:
+    """Return the nearest decisions this person may read, nearest first. At most three queries."""
+    decided = (
+        access.proposals_for(person)
+        .filter(source_id=proposal.source_id, settled_at__isnull=False, test=proposal.test)
+        .exclude(state__in=UNDECIDED)
+        .exclude(incident_id=proposal.incident_id)
+        .select_related("decision")
+        .defer("content", "rules", "policy", "args_schema", "description")
+        .order_by("-settled_at")
+    )
+    found: dict[Any, Precedent] = {}
+    fingerprint = proposal.incident.fingerprint
+    if fingerprint:
+        newest = Incident.objects.filter(source_id=proposal.source_id, fingerprint=fingerprint).order_by("-id")
+        ids = list(newest.values_list("id", flat=True)[:LOOKED_THROUGH])
+        found = {one.pk: likeness(proposal, one, same_fingerprint=True) for one in decided.filter(incident_id__in=ids)[:LOOKED_THROUGH]}
+    if len(found) < NEAREST:
+        same_action = decided.filter(action=proposal.action)[:LOOKED_THROUGH]
+        found |= {one.pk: likeness(proposal, one) for one in same_action if one.pk not in found}
+    ordered = sorted(found.values(), key=lambda one: (not one.same_fingerprint, -round(one.near, 2)))  # stable: newest first
+    return ordered[:NEAREST]
+
+
+def likeness(now: Proposal, then: Proposal, *, same_fingerprint: bool = False) -> Precedent:
+    """Return how near two proposals are, leaf by leaf, and what makes them so."""
+    here, there = _flat(now), _flat(then)
+    paths = list(dict.fromkeys([*here, *there]))
+    out = Precedent(then, 1.0 if not paths else 0.0, same_fingerprint)
+    for path in paths:
+        near = _near(here[path], there[path]) if path in here and path in there else 0.0
+        out.near += near / len(paths)
+        if near == 1:
+            out.same.append(path)
+        else:
+            out.other.append((path, _short(there.get(path)), _short(here.get(path))))
+    out.others_more = max(0, len(out.other) - CITED)
+    out.other = out.other[:CITED]
+    return out
+
+
+def _flat(proposal: Proposal) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for part in (proposal.args, proposal.draft):
+        out |= dict(_first(leaves(part) if part else (), MOST_LEAVES))
+    out.pop("format", None)
+    return out
+
+
+def _near(here: Any, there: Any) -> float:
+    if here == there and type(here) is type(there):
+        return 1.0
+    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (here, there))
+    if numbers:
+        return 1.0 if here == there else 0.9 * max(0.0, 1 - abs(here - there) / max(abs(here), abs(there)))
+    if isinstance(here, str) and isinstance(there, str):
+        one, two = set(form_of(here[:LONGEST])), set(form_of(there[:LONGEST]))
+        return 0.9 * len(one & two) / len(one | two) if one | two else 0.0
+    return 0.0
+
+
+def _short(value: Any) -> str:
+    said = "nothing" if value is None else plain(value)
+    return said if len(said) <= 60 else f"{said[:60]}…"
+
+
+def _first(rows: Iterable[Any], most: int) -> list[Any]:
+    return [row for row, _ in zip(rows, range(most), strict=False)]
