@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import acts, desk, group, inbox, proposal, records, saved, tokens
+from .views import acts, desk, group, held, inbox, proposal, records, saved, tokens
 
 app_name = "reviews"
 urlpatterns = [
@@ -14,6 +14,7 @@ urlpatterns = [
     path("proposals/<uuid:pk>/raw/", proposal.raw, name="raw"),
     path("proposals/<uuid:pk>/acts/", acts.act, name="acts"),
     path("incidents/<uuid:pk>/", records.incident, name="incident"),
+    path("held/", held.show, name="held"),
     path("groups/", group.show, name="group"),
     path("desk/", desk.show, name="desk"),
     path("live/", live.stream, name="live"),

@@ -1,4 +1,4 @@
-"""What can be done with a proposal besides deciding: claim, release, hand over, escalate, extend, ask back, comment."""
+"""What can be done with a proposal besides deciding: claim, release, hand over, escalate, extend, ask back, comment, undo, reveal."""
 
 from uuid import UUID
 
@@ -10,12 +10,14 @@ from django.views.decorators.http import require_http_methods
 
 from escalations import lifecycle
 from escalations.errors import CountersignError
-from escalations.models import Proposal
+from escalations.models import Hold, Proposal
 
-from .. import inbox
+from .. import held, inbox, veil
 from ..access import proposal_for
-from ..forms import ExtendForm, HandOverForm, WhyForm, WordsForm
-from ..partials import SeeOther, fresh, leave, page
+from ..act_forms import CommentForm, ExtendForm, HandOverForm, RevealForm, WhyForm, WordsForm
+from ..forms import DecisionForm
+from ..partials import SeeOther, fresh, leave, page, part
+from . import sign, strip
 from .drawing import PAGE, drawn
 
 FORMS: dict[str, type[forms.Form]] = {
@@ -23,7 +25,8 @@ FORMS: dict[str, type[forms.Form]] = {
     "escalate": WhyForm,
     "extend": ExtendForm,
     "ask_back": WordsForm,
-    "comment": WordsForm,
+    "comment": CommentForm,
+    "reveal": RevealForm,
 }
 DONE = {
     "claim": "Claimed: colleagues see that it is yours.",
@@ -32,20 +35,26 @@ DONE = {
     "hand_over": "Handed over.",
     "escalate": "Escalated.",
     "extend": "Given more time.",
-    "ask_back": "The agent was asked.",
+    "ask_back": "The source was asked; what it answers stands in the context.",
     "comment": "Your comment stands below.",
+    "undo": "Taken back: nothing was settled, and nothing has left. What you had signed stands in the form.",
+    "reveal": "Shown for 30 minutes. That you looked stands on record.",
 }
+PLACES = {"comment": "#talk-h"}  # where the eye goes after an act; else to the heading
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def act(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Do what the button's name says. A GET, as after signing in again, goes to the proposal."""
+    """Do what the button's name says. A GET, as after signing in again, goes to the proposal.
+
+    The page that is drawn when an act was refused has this address, and its form of the decision comes here: it is signed as ever.
+    """
     proposal = proposal_for(request.user, pk)
-    home = reverse("reviews:proposal", args=[pk])
-    filters = inbox.Filters.of(request.GET).query
     if request.method != "POST":
-        return fresh(SeeOther(home))
-    name = request.POST.get("act", "")
+        return looked_at(request, proposal)
+    if "act" not in request.POST:
+        return sign.sign(request, proposal)
+    name = request.POST["act"]
     form = FORMS.get(name, forms.Form)(request.POST)
     try:
         if not form.is_valid():
@@ -59,16 +68,35 @@ def act(request: HttpRequest, pk: UUID) -> HttpResponse:
             "reviews/holder.html",
             {"row": proposal_for(request.user, pk), "may_decide": True, "filters": inbox.Filters.of(request.GET)},
         )
+    if request.htmx and request.POST.get("strip"):
+        return strip.answer(request, pk, *strip.drawn_with(request))
     messages.success(request, DONE[name])
+    return leave(request, after(request, pk, name))
+
+
+def looked_at(request: HttpRequest, proposal: Proposal) -> HttpResponse:
+    """Show the decision as it is now to a page that waits for it; what was taken back, with the form as it was; else go there."""
+    if request.htmx and request.htmx.target == "decision":
+        return part(request, PAGE, "#decision", drawn(request, proposal))
+    if data := held.again(request, proposal):
+        form = DecisionForm(data, proposal=proposal, masked=veil.covers(request.user, proposal), quiet=True)
+        return page(request, PAGE, drawn(request, proposal, form=form, taken_back=True))
+    return fresh(SeeOther(reverse("reviews:proposal", args=[proposal.pk])))
+
+
+def after(request: HttpRequest, pk: UUID, name: str) -> str:
+    """Return where to go when it was done, with the filters of the list that it came from."""
+    filters = inbox.Filters.of(request.GET).query
+    home = reverse("reviews:acts" if name == "undo" else "reviews:proposal", args=[pk])
     if request.POST.get("row"):
         home = reverse("reviews:inbox")
     if request.POST.get("back") == "desk":
         home = reverse("reviews:desk")
-    return leave(request, f"{home}?{filters}" if filters else home)
+    return (f"{home}?{filters}" if filters else home) + PLACES.get(name, "")
 
 
 def perform(request: HttpRequest, proposal: Proposal, name: str, form: forms.Form) -> None:
-    """Call the verb. Just if statements: there are eight and there will be nine."""
+    """Call the verb. Just if statements: there are ten."""
     said = form.cleaned_data
     pk, person = proposal.pk, request.user
     if name == "claim":
@@ -87,12 +115,27 @@ def perform(request: HttpRequest, proposal: Proposal, name: str, form: forms.For
         lifecycle.ask_back(pk, person=person, text=said["text"])
     elif name == "comment":
         lifecycle.comment(pk, person=person, text=said["text"])
+    elif name == "reveal":
+        lifecycle.reveal(pk, person=person, why=said["why"])
+    elif name == "undo":
+        undo(request, proposal)
     else:
         raise CountersignError("There is no such act.")
 
 
+def undo(request: HttpRequest, proposal: Proposal) -> None:
+    """Take one's signature back, and keep what was signed for the form that comes next."""
+    before = Hold.objects.select_related("proposal__incident").filter(proposal=proposal, person=request.user).first()
+    lifecycle.undo(proposal.pk, person=request.user)
+    held.forget(request, proposal.pk)
+    if before is not None:
+        held.keep(request, before)
+
+
 def refused(request: HttpRequest, proposal: Proposal, name: str, form: forms.Form, why: str, status: int) -> HttpResponse:
-    """Show why it was not done, with what was typed: on the proposal's page, or in the inbox row."""
+    """Show why it was not done, with what was typed: on the proposal's page, in its strip, or in the inbox row."""
+    if request.htmx and request.POST.get("strip"):
+        return strip.answer(request, proposal.pk, *strip.drawn_with(request), error=why, status=409 if status < 500 else status)
     if request.htmx and request.POST.get("row"):
         context = {"row": proposal, "may_decide": True, "error": why, "filters": inbox.Filters.of(request.GET)}
         return page(request, "reviews/holder.html", context, status=409 if status < 500 else status)

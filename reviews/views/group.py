@@ -10,7 +10,7 @@ from escalations.defaults import CATEGORIES
 from escalations.models import Proposal
 from escalations.states import Severity, Verdict
 
-from .. import deciding, groups, values, veil
+from .. import deciding, groups, held, values, veil
 from ..dossier import options_of
 from ..forms import DecisionForm, Problem
 from ..partials import page, part
@@ -78,6 +78,8 @@ def sign(request: HttpRequest, group: groups.Group, context: dict[str, Any]) -> 
         return part(request, PAGE, "#group", {**context, **offered(request, group, over, form)}, status=422 if problems else 200)
     signature = {name: said for name, said in form.signature().items() if name not in ("version", "digest")}
     results = groups.decide(request.user, picks, signature)
+    if any(one.held for one in results):
+        held.remember(request)
     left = groups.group_of(request.user, source, fingerprint, context["digest"])
     over = veil.of(request.user, [*shown.values(), *(twin.proposal for twin in left.twins)])
     context |= {"veil": over, "results": results, "group": left, "signed": sum(one.status == 200 for one in results)}
