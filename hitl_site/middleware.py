@@ -9,13 +9,17 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 from rest_framework.permissions import BasePermission
 
 from hitl_site import logs
+from reviews import kept
+from reviews.partials import fresh, leave
 
 logger = logging.getLogger("countersign.request")
 
@@ -88,25 +92,52 @@ class MachineHeaders(BothWays):
 class SignInAgain(LoginRequiredMiddleware):
     """Every page asks for a person. A fragment does not get a sign-in form inside it: the browser is sent to the page.
 
-    The API answers with its own 401, health and static files are for everyone.
+    What was typed when the session had ended is kept for whom the page was drawn (reviews/kept.py). The API answers with its own
+    401, health and static files are for everyone.
     """
 
     def process_view(self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any) -> HttpResponse | None:
-        """Return the way to the sign-in page for a stranger, else nothing."""
+        """Return the way to the sign-in page for a stranger, the way back for a page drawn for somebody else, else nothing."""
         if request.path.startswith(settings.NO_SIGN_IN_PATHS):
             return None
         answer: HttpResponse | None = super().process_view(request, view_func, view_args, view_kwargs)
+        if answer is None and request.user.is_authenticated:  # type: ignore[attr-defined]
+            drawn = kept.drawn_of(request)
+            if drawn is not None and drawn.person_id != request.user.pk:  # type: ignore[attr-defined]
+                messages.error(request, "This page was opened by somebody else who was signed in here. Nothing was done.")
+                return leave(request, drawn.page)
+            if drawn is not None:
+                kept.forget(request)  # what is posted now is what they want to say
         return answer
 
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponse:
         """Return a redirect; for htmx one of the whole page, back to the page the fragment was asked from."""
-        if not getattr(request, "htmx", None):
+        htmx = getattr(request, "htmx", None)
+        match = request.resolver_match
+        if htmx and request.method == "GET" and match is not None and match.view_name in BACKGROUND:
+            return signed_out(request)
+        page = kept.keep(request)
+        if page is not None:
+            return leave(request, reverse("login", query={"next": page}))
+        if not htmx:
             if request.method not in {"GET", "HEAD"}:  # never come back to an address that only takes forms
                 return HttpResponse(status=303, headers={"Location": reverse("login")})
             answer: HttpResponse = super().handle_no_permission(request, view_func)
             return answer
-        query = {"next": request.htmx.current_url_abs_path or "/"}  # type: ignore[attr-defined]
+        query = {"next": htmx.current_url_abs_path or "/"}
         return HttpResponseClientRedirect(reverse("login", query=query))
+
+
+# What a page looks for by itself: a session that ended must not take the page away from who is typing on it.
+BACKGROUND = frozenset({"reviews:arrivals", "reviews:row", "reviews:strip", "reviews:acts"})
+STOP_POLLING = 286  # htmx's own: shown, and not asked again
+
+
+def signed_out(request: HttpRequest) -> HttpResponse:
+    """Say quietly, once, that the session is over; the page stays as it is."""
+    response = fresh(render(request, "reviews/signed_out.html", status=STOP_POLLING))
+    response["HX-Retarget"], response["HX-Reswap"] = "#flash", "innerHTML"
+    return response
 
 
 class NobodyMay(BasePermission):

@@ -95,6 +95,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "reviews.room_context.preferences",
             ],
         },
     },
@@ -151,6 +152,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME = "countersign_session"
 CSRF_COOKIE_NAME = "countersign_csrf"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "reviews.views.doors.csrf_failed"
 CSRF_TRUSTED_ORIGINS = env.CSRF_TRUSTED_ORIGINS
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 

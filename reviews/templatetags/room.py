@@ -16,7 +16,7 @@ from escalations.floors import text
 from escalations.floors.sensitive import Span
 from escalations.states import Verdict
 
-from .. import inbox, veil
+from .. import inbox, kept, veil
 from ..sentences import Bit, asked
 from ..values import Change, changes, plain, signed
 
@@ -159,6 +159,13 @@ def inbox_count(context: template.Context) -> str:
     if not getattr(user, "is_authenticated", False):
         return ""
     return inbox.count_of(user)
+
+
+@register.simple_tag(takes_context=True)
+def drawn_for(context: template.Context) -> SafeString | str:
+    """Return the hidden field by which what was typed finds its way back when the session has ended meanwhile."""
+    request = context.get("request")
+    return format_html('<input type="hidden" name="{}" value="{}">', kept.FIELD, kept.drawn_for(request)) if request else ""
 
 
 @register.simple_tag

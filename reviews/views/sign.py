@@ -37,6 +37,8 @@ def sign(request: HttpRequest, proposal: Proposal) -> HttpResponse:
     options: dict[str, Any] = {"reasons": deciding.reasons_of(proposal), "masked": veil.covers(request.user, proposal)}
     if proposal.state != State.PENDING:
         return moved_on(request, proposal, AlreadySettled(), options)
+    if request.POST.get("show") == "again":
+        return moved_on(request, proposal, ChangedSinceSeen(), options)
     if request.POST.get("show") in ("raw", "fields"):
         form = deciding.switched(request.POST, request.POST["show"], proposal, **options)
         return part(request, PAGE, "#decision", drawn(request, proposal, form=form, switched=True), status=422 if form.errors else 200)

@@ -118,7 +118,8 @@ async def until(condition, seconds=5):
 async def streams(application, *keys, query=""):
     """Open a stream for each key; when the block begins, all of them are read, and ended when it is left."""
     opened = [Stream(application, key, query) for key in keys]
-    await until(lambda: len(live.feed().readers) == sum(one.status != 204 for one in opened) and all(one.status for one in opened))
+    refused = lambda: sum(one.status == 204 for one in opened)  # noqa: E731
+    await until(lambda: all(one.status for one in opened) and len(live.feed().readers) == len(opened) - refused(), 30)
     yield opened
     await asyncio.gather(*(one.hang_up() for one in opened))
     await until(lambda: not live.feed().readers)
