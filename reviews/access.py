@@ -34,6 +34,20 @@ def proposals_for(person: Person) -> QuerySet[Proposal]:
     return authority.readable_by(person)
 
 
+def settled_for(person: Person) -> list[QuerySet[Proposal]]:
+    """Return the settled ones among `proposals_for`, in lists that have an index each: one for each role of this person, and one for
+    what other roles settled after one of these had been asked; one for everything when that is theirs to see.
+
+    The same rights said twice in a query make PostgreSQL expect a tenth of the rows and walk the wrong index.
+    """
+    settled = Proposal.objects.filter(settled_at__isnull=False)
+    if sees_everything(person):
+        return [settled]
+    ids = [role.pk for role in roles_of(person)]
+    elsewhere = settled.filter(asked__overlap=ids, asked__len__gt=1).exclude(role__in=ids)
+    return [*(settled.filter(role=pk) for pk in ids), elsewhere] if ids else []
+
+
 def proposal_for(person: Person, pk: UUID) -> Proposal:
     """Return the proposal with all a page says of it in one query, or raise Http404."""
     rows = proposals_for(person).select_related("incident", "source__owner", "role", "claimed_by", "author_person", "decision")

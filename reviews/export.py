@@ -71,13 +71,13 @@ async def later(parts: Iterator[str]) -> AsyncIterator[str]:
 
 
 def chunks(person: Person, filters: settled.Filters, until: datetime) -> Iterator[list[Proposal]]:
-    """Yield the rows, newest first, a chunk at a time: one query each, two when words are looked for. What is settled later is left out."""
-    rows = settled.rows_for(person, filters).filter(settled_at__lte=until)
+    """Yield the rows, newest first, a chunk at a time: two queries each. What is settled later is left out."""
+    parts = [rows.filter(settled_at__lte=until) for rows in settled.lists(person, filters)]
     asked = search.understood(filters.q) if filters.q else None
     cursor: Cursor | None = None
     while True:
         size = SEARCHED if asked else CHUNK
-        walk = list(settled.after(rows, cursor).values_list("settled_at", "pk")[:size])
+        walk = settled.first(parts, cursor, size)
         if not walk:
             return
         cursor = Cursor(*walk[-1])

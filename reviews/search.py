@@ -43,7 +43,7 @@ class Asked:
     tsquery: str = ""
     marks: tuple[tuple[str, bool], ...] = ()  # the words to mark, and whether what only begins like them counts
     ids: tuple[UUID, ...] = ()  # of proposals or incidents
-    positive: bool = True  # something must stand there; else everything without a word would be taken out of the index
+    stands: str = ""  # the same without what must not stand there; empty where an alternative has nothing else
 
 
 @dataclass
@@ -93,11 +93,12 @@ def understood(text: str) -> Asked:
         if not minus:
             marks += [(word, typing and word is words[-1]) for word in words]
     groups = [group for group in groups if group]
+    stands = [" & ".join(phrase for minus, phrase in group if not minus) for group in groups]
     return Asked(
         " | ".join(" & ".join(phrase for _, phrase in group) for group in groups),
         tuple(dict.fromkeys(marks)),
         tuple(ids),
-        all(any(not minus for minus, _ in group) for group in groups),
+        " | ".join(stands) if all(stands) else "",
     )
 
 
@@ -118,15 +119,17 @@ def hits(
 ) -> Hits:
     """Return `size` proposals after the first `skip`, out of the lists a person may read, by best match; see `Hits`.
 
-    `place` is what the lists are sorted by, soonest first or `newest` first. Four queries at most and one for the snippets, each
-    bounded whatever there is: an estimate, the candidates out of the index, what of them may be read or the walk, and its end.
+    `place` is what the lists are sorted by, soonest first or `newest` first. Three queries at most and one for the snippets, each
+    bounded whatever there is: an estimate, the candidates out of the index, and what of them may be read or the walk.
     """
     asked = understood(text)
     if not parts or not (asked.tsquery or asked.ids):
         return Hits(asked=asked)
     candidates = _candidates(asked)
-    walks = candidates is None
-    found = _walked(parts, asked, size, skip, place, newest) if walks else _ranked(parts, asked, candidates, size, skip, place, newest)
+    if candidates is None:
+        found = _walked(parts, asked, size, skip, place, newest)
+    else:
+        found = _ranked(parts, asked, candidates, size, skip, place, newest)
     found.snippets = snippets(found.ids, asked)
     return found
 
@@ -138,10 +141,10 @@ def _candidates(asked: Asked) -> list[UUID] | None:
     """
     if not asked.tsquery:
         return list(Proposal.objects.filter(Q(pk__in=asked.ids) | Q(incident_id__in=asked.ids)).values_list("pk", flat=True)[:CANDIDATES])
-    if not asked.positive:
+    if not asked.stands:
         return None
     with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN (FORMAT JSON) SELECT 1 FROM escalations_searchtext WHERE words @@ %s::tsquery", [asked.tsquery])
+        cursor.execute("EXPLAIN (FORMAT JSON) SELECT 1 FROM escalations_searchtext WHERE words @@ %s::tsquery", [asked.stands])
         plan = cursor.fetchone()[0]
         plan = json.loads(plan) if isinstance(plan, str) else plan
         if plan[0]["Plan"]["Plan Rows"] > 2 * CANDIDATES:
@@ -175,7 +178,7 @@ def _ranked(
 def _walked(
     parts: Sequence[QuerySet[Proposal]], asked: Asked, size: int, skip: int, place: Expression | F, newest: bool
 ) -> Hits:
-    """Return matches in the lists' own order, out of their first WALKED rows. One query, and another where that is not a page full."""
+    """Return matches in the lists' own order, out of their first WALKED rows. One query."""
     down = "DESC" if newest else "ASC"
     key = ("-place", "-pk") if newest else ("place", "pk")
     lists, values = [], []
@@ -183,20 +186,23 @@ def _walked(
         sql, params = rows.annotate(place=place).order_by(*key).values_list("pk", "place")[:WALKED].query.sql_with_params()
         lists.append(f"({sql})")
         values += params
-    # A subquery and not a join: however common the planner holds the words to be, each row is looked up as it is come to.
+    # A subquery and not a join: however common the planner holds the words to be, each row is looked up as it is come to. The last
+    # row of the walk comes too, matching or not: it says that the walk ended before the list did.
     walk = (
-        f"SELECT walk.pk FROM (SELECT pk, place FROM ({' UNION ALL '.join(lists)}) AS lists(pk, place) "
-        f"ORDER BY place {down}, pk {down} LIMIT {WALKED}) AS walk "
-        "WHERE (SELECT words @@ %s::tsquery FROM escalations_searchtext WHERE proposal_id = walk.pk) "
+        "SELECT walk.pk, walk.nth, (SELECT words @@ %s::tsquery FROM escalations_searchtext WHERE proposal_id = walk.pk) FROM ("
+        f"SELECT pk, place, row_number() OVER (ORDER BY place {down}, pk {down}) AS nth FROM ("
+        f"SELECT pk, place FROM ({' UNION ALL '.join(lists)}) AS lists(pk, place) ORDER BY place {down}, pk {down} LIMIT {WALKED}"
+        ") AS first) AS walk "
+        f"WHERE walk.nth = {WALKED} OR (SELECT words @@ %s::tsquery FROM escalations_searchtext WHERE proposal_id = walk.pk) "
         f"ORDER BY walk.place {down}, walk.pk {down} LIMIT %s OFFSET %s"
     )
     with connection.cursor() as cursor:
-        cursor.execute(walk, [*values, asked.tsquery, size + 1, skip])
-        ids = [pk for (pk,) in cursor.fetchall()]
-    found = Hits(ids[:size], more=len(ids) > size, ranked=False, asked=asked)
-    if not found.more and any(rows.order_by()[WALKED : WALKED + 1].values_list("pk") for rows in parts):
-        found.looked = WALKED
-    return found
+        cursor.execute(walk, [asked.tsquery, *values, asked.tsquery, size + 1, skip])
+        found = cursor.fetchall()
+    ids = [pk for pk, _, matches in found if matches]
+    ended = bool(found) and found[-1][1] == WALKED
+    more = len(ids) > size
+    return Hits(ids[:size], more=more, ranked=False, looked=WALKED if ended and not more else 0, asked=asked)
 
 
 # -- where it stands

@@ -1,6 +1,7 @@
 """What was decided: newest first, filtered and searched by the URL, at a constant cost."""
 
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -53,16 +54,25 @@ class Listing:
     snippets: dict[UUID, list[Bit]] = field(default_factory=dict)
 
 
-def rows_for(person: Person, filters: Filters) -> QuerySet[Proposal]:
-    """Return what was settled of what this person may read, as filtered but not yet searched. One query for the roles."""
-    rows = access.proposals_for(person).filter(settled_at__isnull=False)
+def lists(person: Person, filters: Filters) -> list[QuerySet[Proposal]]:
+    """Return what was settled of what this person may read, as filtered but not yet searched; see `access.settled_for`."""
     plain = {"state": filters.state, "source__name": filters.source}
-    rows = rows.filter(**{name: text for name, text in plain.items() if text})
+    wanted = Q(**{name: text for name, text in plain.items() if text})
     if filters.by == "me":
-        rows = rows.filter(decision__person=person)
+        wanted &= Q(decision__person=person)
     elif filters.by:
-        rows = rows.filter(decision__by_kind=filters.by)
-    return rows.filter(decision__args_digest__isnull=False, decision__acknowledgement=None) if filters.open else rows
+        wanted &= Q(decision__by_kind=filters.by)
+    if filters.open:
+        wanted &= Q(decision__args_digest__isnull=False, decision__acknowledgement=None)
+    return [rows.filter(wanted) for rows in access.settled_for(person)]
+
+
+def first(parts: list[QuerySet[Proposal]], cursor: Cursor | None, size: int) -> list[tuple[datetime, UUID]]:
+    """Return when the newest of several lists were settled, and which they are. One query, none without lists."""
+    firsts = [after(rows, cursor).values_list("settled_at", "pk")[:size] for rows in parts]
+    if len(firsts) > 1:
+        firsts = [firsts[0].union(*firsts[1:], all=True).order_by("-settled_at", "-pk")[:size]]
+    return [pair for one in firsts for pair in one]
 
 
 def after(rows: QuerySet[Proposal], cursor: Cursor | None) -> QuerySet[Proposal]:
@@ -78,16 +88,21 @@ def whole(rows: QuerySet[Proposal]) -> QuerySet[Proposal]:
 
 
 def listing(person: Person, filters: Filters, cursor: Cursor | None = None, skip: int = 0) -> Listing:
-    """Return one page. Two queries: the person's roles, and the rows; a search costs five more at most."""
-    rows = rows_for(person, filters)
+    """Return one page. Three queries: the person's roles, which rows, and the rows; a search costs three more at most."""
+    parts = lists(person, filters)
     if filters.q:
-        hits = search.hits([rows], filters.q, PAGE, min(skip, FARTHEST), place=F("settled_at"), newest=True)
-        found = whole(rows.filter(pk__in=hits.ids)).in_bulk() if hits.ids else {}
+        hits = search.hits(parts, filters.q, PAGE, min(skip, FARTHEST), place=F("settled_at"), newest=True)
         more = hits.more and skip < FARTHEST
-        return Listing([found[pk] for pk in hits.ids if pk in found], f"skip={skip + PAGE}" if more else "", hits, hits.snippets)
-    page = list(whole(after(rows, cursor))[: PAGE + 1])
-    last = page[PAGE - 1] if len(page) > PAGE else None
-    return Listing(page[:PAGE], urlencode({"after": str(Cursor(last.settled_at, last.pk))}) if last else "")
+        return Listing(_read(hits.ids), f"skip={skip + PAGE}" if more else "", hits, hits.snippets)
+    rows = _read([pk for _, pk in first(parts, cursor, PAGE + 1)])
+    last = rows[PAGE - 1] if len(rows) > PAGE else None
+    return Listing(rows[:PAGE], urlencode({"after": str(Cursor(last.settled_at, last.pk))}) if last else "")
+
+
+def _read(ids: list[UUID]) -> list[Proposal]:
+    """Return these rows in their order. One query, none for none."""
+    found = whole(Proposal.objects.filter(pk__in=ids)).in_bulk() if ids else {}
+    return [found[pk] for pk in ids if pk in found]
 
 
 def not_acknowledged(proposal: Proposal) -> bool:

@@ -102,6 +102,14 @@ class Migration(migrations.Migration):
             model_name='proposal',
             index=models.Index(condition=models.Q(('state__in', ['approved', 'edited', 'rejected', 'answered']), ('test', False), models.Q(('asked', []), _negated=True)), fields=['-settled_at'], name='proposal_decided'),
         ),
+        migrations.AddIndex(
+            model_name='proposal',
+            index=models.Index(fields=['role', '-settled_at', '-id'], condition=models.Q(('settled_at__isnull', False)), name='proposal_settled_of_role'),
+        ),
+        migrations.AddIndex(
+            model_name='proposal',
+            index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(('asked__len__gt', 1), ('settled_at__isnull', False)), fields=['asked'], name='proposal_settled_elsewhere'),
+        ),
         migrations.AddField(
             model_name='hold',
             name='person',

@@ -139,6 +139,11 @@ class Proposal(models.Model):
             models.Index(fields=["source", "args_digest", "created_at"], name="proposal_same_ask"),
             # settled page.
             models.Index(fields=["-settled_at", "-id"], condition=Q(settled_at__isnull=False), name="proposal_settled"),
+            # settled page and its search, of one role; and what other roles settled after this one had been asked.
+            models.Index(
+                fields=["role", "-settled_at", "-id"], condition=Q(settled_at__isnull=False), name="proposal_settled_of_role"
+            ),
+            GinIndex(fields=["asked"], condition=Q(settled_at__isnull=False, asked__len__gt=1), name="proposal_settled_elsewhere"),
             # similar past decisions: what this source was told the last times it wanted the same action.
             models.Index(
                 fields=["source", "action", "-settled_at"], condition=Q(settled_at__isnull=False), name="proposal_precedents"
