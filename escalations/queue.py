@@ -103,6 +103,12 @@ def woken(kind: str) -> None:
     WakeUp.objects.filter(kind=kind).update(queued_at=None)
 
 
+def forget_wake_ups() -> None:
+    """Drop every task that waits. Nothing is lost: the row is the truth, and the timers wake again for whatever is due."""
+    OrmQ.objects.all().delete()
+    WakeUp.objects.update(queued_at=None)
+
+
 def claim(stage: str, limit: int) -> list[Work]:
     """Lease up to `limit` due rows of a stage to the caller for LEASE, oldest first. Two queries; call it outside a transaction.
 

@@ -45,6 +45,13 @@ def run_batch(limit: int | None = None) -> int:
     return len(works)
 
 
+def run_rules(limit: int = SPOKEN_AT_ONCE) -> int:
+    """Classify up to `limit` works by the rules alone, whatever other engines are on; returns how many were claimed."""
+    works = queue.claim(Stage.CLASSIFY, limit)
+    _finish([(work, [rules.speak(facts_of(work.incident, work.proposal))]) for work in works])
+    return len(works)
+
+
 def _classify(works: Sequence[Work]) -> None:
     """Let every engine speak on each work, and write what they said as soon as it is complete."""
     categories = dict(Category.objects.order_by("name").values_list("name", "description")) if conversation.is_on() else {}

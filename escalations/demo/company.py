@@ -1,17 +1,20 @@
-"""Marlow & Finch sell furniture online. Who works there, what runs there, and how its incidents come in."""
+"""Marlow & Finch sell furniture online. Who works there, what runs there, what happened, and what waits."""
 
 import secrets
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 from django.db import transaction
 
-from escalations import audit, canonical, ingest, policies
-from escalations.api import fields, inputs
-from escalations.models import ApiKey, Person, Role, Source
+from escalations import audit, clock, policies, queue
+from escalations.models import ApiKey, AuditEntry, EscalationPolicy, Incident, Person, Role, RoutingRule, Source
 from escalations.models.people import MANAGER, QUEUE_MANAGER
 
+from . import showcase
 from .billing import BILLING
+from .days import Days, post
 from .desk import DESK
+from .past import Room, tell
 
 # Easy to read aloud and to type: no letters that look like others. 16 of them are about 78 bits.
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -43,17 +46,23 @@ PEOPLE: tuple[tuple[str, str, tuple[str, ...], bool], ...] = (
         "rosa", "Rosa Lindqvist",
         (QUEUE_MANAGER, "finance", "support", "supervisor", "operations", "process owner", "specialist", "security"), False,
     ),
+    ("ines", "Ines Duarte", ("support", "supervisor"), False),
+    ("tomas", "Tomas Keller", ("finance", "operations"), False),
     ("milan", "Milan Okafor", (MANAGER,), False),
     ("ada", "Ada Brandt", (), True),
 )
 
 
 def install() -> DemoCompany:
-    """Make the company and post its incidents. For a new database only: a second time its names are taken (Invalid).
+    """Make the company, live through its last week, and post what waits today. For a new database only: a second time its names
+    are taken (Invalid).
 
-    The people and sources are one transaction; each incident is its own, as it would be over HTTP.
+    The week is lived only where the record has not begun after it (`begins`): its entries stand in the order of time.
     """
-    with transaction.atomic():
+    opened = begins()
+    with_past = not AuditEntry.objects.filter(at__gt=opened).exists()
+    moment = opened if with_past else clock.now()
+    with clock.frozen_at(moment), transaction.atomic():
         people = [_person(*one) for one in PEOPLE]
         owner = Person.objects.get(username="ada")
         billing, billing_told = _source(
@@ -63,11 +72,38 @@ def install() -> DemoCompany:
         desk, desk_told = _source(
             "support-desk", "Customers' messages, drafted answers, and the errors of the shop's own services.", owner, is_demo=True
         )
-    for number, incident in enumerate(BILLING, start=1):
-        _post(billing, f"demo-billing-{number}", incident)
-    for number, incident in enumerate(DESK, start=1):
-        _post(desk, f"demo-desk-{number}", incident)
-    return DemoCompany(people=people, sources=[billing_told, desk_told], incidents=len(BILLING) + len(DESK))
+        _replies_can_be_taken_back()
+    if with_past:
+        everybody = {one.username: one for one in Person.objects.all()}
+        tell(Room(Days(), everybody, {"billing": billing, "desk": desk}), clock.now())
+        queue.forget_wake_ups()  # a week's worth of them, for what is long done
+    for source, name, incidents in (
+        (billing, "billing", [*BILLING, *showcase.BILLING]), (desk, "desk", [*DESK, *showcase.DESK]),
+    ):
+        for number, incident in enumerate(incidents, start=1):
+            post(source, f"demo-{name}-{number}", incident)
+    return DemoCompany(people=people, sources=[billing_told, desk_told], incidents=Incident.objects.count())
+
+
+def begins() -> datetime:
+    """Return when the company's record begins: before the week that it lives through."""
+    return clock.now() - timedelta(days=8)
+
+
+def _replies_can_be_taken_back() -> None:
+    """Whoever signs a draft has a moment to think again: nothing is sent for twenty seconds."""
+    standard = EscalationPolicy.objects.get(is_default=True)
+    replies = EscalationPolicy(
+        name="replies", description="For messages to customers: a signature can be taken back for twenty seconds.", undo_seconds=20,
+        expires_after=standard.expires_after, fallback=standard.fallback, valid_for=standard.valid_for,
+    )
+    steps = [policies.Step(step.role, step.after, step.repeat) for step in standard.steps.select_related("role")]
+    policies.save_policy(replies, steps=steps, actor=audit.SYSTEM)
+    rule = RoutingRule(
+        name="Messages to customers", priority=150, condition='incident.kind == "draft"', policy=replies,
+        why="What is sent cannot be called back, so its signature can be for a moment.",
+    )
+    policies.save_rule(rule, actor=audit.SYSTEM)
 
 
 def _person(username: str, name: str, roles: tuple[str, ...], administers: bool) -> DemoPerson:
@@ -87,11 +123,3 @@ def _source(name: str, description: str, owner: Person, **more: Any) -> tuple[So
     secret = policies.save_source(source, actor=audit.SYSTEM)
     minted = policies.issue_key(source, env=ApiKey.LIVE, actor=audit.SYSTEM)
     return source, DemoSource(name=name, key=minted.text, signing_secret=secret)
-
-
-def _post(source: Source, key: str, incident: dict[str, Any]) -> None:
-    data = fields.read(inputs.IncidentIn, incident, source=source)
-    ingest.receive(
-        source=source, key_env=ApiKey.LIVE, data=data, key=key, raw=None, sanitised=False,
-        body_digest=canonical.body_digest(incident),
-    )

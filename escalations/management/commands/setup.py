@@ -12,8 +12,8 @@ from django.db import connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import OperationalError, ProgrammingError
 
-from escalations import defaults, demo, search
-from escalations.models import Person, Proposal, Source
+from escalations import clock, defaults, demo, search
+from escalations.models import AuditEntry, Person, Proposal, Source
 from hitl_site.databases import APP_ROLE
 
 ONE_AT_A_TIME = 731_001  # an advisory lock: two setups would update the same rights
@@ -38,11 +38,14 @@ class Command(BaseCommand):
             migrated = self.prepare(options["verbosity"])
         except OperationalError as error:
             raise CommandError(f"The database cannot be reached: {str(error).strip().splitlines()[0]}") from error
-        defaults.install()
+        new = options["demo"] and not Source.objects.exists() and not Person.objects.exists()
+        # A demo company has a past, and what it began with was there before: the record's entries stand in the order of time.
+        with clock.frozen_at(demo.begins()) if new and not AuditEntry.objects.exists() else contextlib.nullcontext():
+            defaults.install()
         if migrated:  # what is settled already can wait: manage.py make_searchable
             search.remember_missing(Proposal.objects.open())
         made: dict[str, Any] = {}
-        if options["demo"] and not Source.objects.exists() and not Person.objects.exists():
+        if new:
             with transaction.atomic():  # stopped half-way, the next start begins anew: passwords are told only once
                 made = dict(demo.install())
                 self.keep(made)
