@@ -16,7 +16,7 @@ from . import access, search, veil
 from .filters import Filters
 from .order import DUE, PLACE, Cursor, order_of
 
-PAGE = 50
+PAGE = 40
 BESIDE = 30  # rows of the list beside an item
 ABOVE = 5  # of those, how many before the item itself
 COUNTED = 500  # the count stops here: "500+" is as good as 81,402 to a person, and costs the same whatever waits
@@ -49,11 +49,11 @@ def queues(person: Person, filters: Filters) -> list[QuerySet[Proposal]]:
 
     Each is walked along its own index (role, place in the order, id), so a small queue costs little beside a large one.
     """
+    rows = Proposal.objects.open().filter(filters.condition(person))
     if access.sees_everything(person):
-        rows = Proposal.objects.open()
-        return [filters.narrow(rows.filter(role__name=filters.role) if filters.role else rows, person)]
+        return [rows.filter(role__name=filters.role) if filters.role else rows]
     roles = [role for role in access.roles_of(person) if filters.role in ("", role.name)]
-    return [filters.narrow(Proposal.objects.open().filter(role=role), person) for role in roles]
+    return [rows.filter(role=role) for role in roles]
 
 
 def _first(parts: Sequence[QuerySet], order: str, size: int, *, backwards: bool = False) -> list[UUID]:
@@ -71,19 +71,21 @@ def _behind(parts: Sequence[QuerySet], order: str, after: Cursor | None, *, itse
     if after is None:
         return list(parts)
     beyond = Q(id__gte=after.id) if itself else Q(id__gt=after.id)
+    spots = [rows.alias(spot=PLACE[order]) for rows in parts]
+    parked = [rows.filter(spot=None) for rows in spots]  # the expression of the index, not the column it is made of
     if after.due_at is None:
-        return [rows.filter(beyond, due_at=None) for rows in parts]
+        return [rows.filter(beyond) for rows in parked]
     later = Q(spot__gt=after.due_at) | beyond
-    placed = [rows.annotate(spot=PLACE[order]).filter(later, spot__gte=after.due_at) for rows in parts]
-    return [*placed, *(rows.filter(due_at=None) for rows in parts)]
+    return [rows.filter(later, spot__gte=after.due_at) for rows in spots] + parked
 
 
 def _before(parts: Sequence[QuerySet], order: str, at: Cursor) -> list[QuerySet]:
     """Return what stands before the cursor."""
+    spots = [rows.alias(spot=PLACE[order]) for rows in parts]
     if at.due_at is None:
-        return [rows.filter(Q(due_at__isnull=False) | Q(id__lt=at.id)) for rows in parts]
+        return [rows.filter(spot=None, id__lt=at.id) for rows in spots] + [rows.filter(spot__isnull=False) for rows in spots]
     sooner = Q(spot__lt=at.due_at) | Q(id__lt=at.id)
-    return [rows.annotate(spot=PLACE[order]).filter(sooner, spot__lte=at.due_at) for rows in parts]
+    return [rows.filter(sooner, spot__lte=at.due_at) for rows in spots]
 
 
 def place_of(pk: UUID, order: str) -> Cursor | None:
@@ -103,7 +105,16 @@ def rows_of(ids: Sequence[UUID], order: str) -> list[Proposal]:
         .defer(*HEAVY, *HEAVY_INCIDENT)
         .in_bulk()
     )
-    return [found[pk] for pk in ids if pk in found]
+    rows = [found[pk] for pk in ids if pk in found]
+    for row in rows:
+        sign_of(row)
+    return rows
+
+
+def sign_of(row: Proposal) -> None:
+    """Put on a row who has signed it already and may still take that back, as `signer`. No query where the hold was read along."""
+    hold = getattr(row, "hold", None)
+    row.signer = hold.person if hold else None
 
 
 def listing(person: Person, filters: Filters, after: Cursor | None = None, size: int = PAGE, *, skip: int = 0) -> Listing:
@@ -128,6 +139,10 @@ class Side:
     person: Person
     filters: Filters
     proposal: Proposal
+
+    @property
+    def asked(self) -> str:
+        return self.filters.asked
 
     @cached_property
     def order(self) -> str:

@@ -110,6 +110,26 @@ class Migration(migrations.Migration):
             model_name='proposal',
             index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(('asked__len__gt', 1), ('settled_at__isnull', False)), fields=['asked'], name='proposal_settled_elsewhere'),
         ),
+        migrations.AddIndex(
+            model_name='proposal',
+            index=models.Index(condition=models.Q(('state', 'pending')), fields=['kind'], name='proposal_open_by_kind'),
+        ),
+        migrations.AddIndex(
+            model_name='proposal',
+            index=models.Index(condition=models.Q(('state', 'pending')), fields=['severity'], name='proposal_open_by_severity'),
+        ),
+        migrations.AddIndex(
+            model_name='proposal',
+            index=models.Index(condition=models.Q(('state', 'pending')), fields=['risk'], name='proposal_open_by_risk'),
+        ),
+        migrations.AddIndex(
+            model_name='proposal',
+            index=models.Index(condition=models.Q(('state', 'pending')), fields=['source'], name='proposal_open_by_source'),
+        ),
+        migrations.AddIndex(
+            model_name='proposal',
+            index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(('state', 'pending')), fields=['triggers'], gin_pending_list_limit=256, name='proposal_open_by_trigger', opclasses=['jsonb_path_ops']),
+        ),
         migrations.AddField(
             model_name='hold',
             name='person',

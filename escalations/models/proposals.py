@@ -133,6 +133,15 @@ class Proposal(models.Model):
                 condition=Q(test=False, state__in=[State.APPROVED, State.EDITED, State.REJECTED, State.ANSWERED]) & ~Q(asked=[]),
                 name="proposal_decided",
             ),
+            # inbox, filtered: what is rare is found here, what is common by walking along the order; the planner knows which it is.
+            models.Index(fields=["kind"], condition=Q(state=State.PENDING), name="proposal_open_by_kind"),
+            models.Index(fields=["severity"], condition=Q(state=State.PENDING), name="proposal_open_by_severity"),
+            models.Index(fields=["risk"], condition=Q(state=State.PENDING), name="proposal_open_by_risk"),
+            models.Index(fields=["source"], condition=Q(state=State.PENDING), name="proposal_open_by_source"),
+            GinIndex(
+                fields=["triggers"], opclasses=["jsonb_path_ops"], condition=Q(state=State.PENDING), gin_pending_list_limit=256,
+                name="proposal_open_by_trigger",
+            ),
             # timers: lapsed claims.
             models.Index(fields=["claim_until"], condition=Q(claim_until__isnull=False), name="proposal_claims"),
             # law 12: was a person ever asked for the same thing?

@@ -1,9 +1,12 @@
 """How a list says things about its rows."""
 
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from django import template
 from django.template.base import FilterExpression, NodeList, Parser, Token
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from .. import inbox, order, veil
 
@@ -23,9 +26,37 @@ def rule_of(by: str) -> str:
 
 
 @register.simple_tag
-def group_size(twins: dict[tuple[int, str], int], row: Any) -> int:
-    """Return how many pending twins a row stands among; 0 for none."""
-    return twins.get((row.source_id, row.incident.fingerprint), 0)
+def facts(row: Any, twins: dict[tuple[int, str], int], group_url: str) -> SafeString:
+    """Return what one chooses a row by: source, kind, risk, severity, triggers, whether it is a test, the group it stands for.
+
+    In Python, for a page has fifty of these and a template takes thrice as long over them.
+    """
+    return format_html(
+        '<span class="source">{}</span> <span class="muted">{}</span> {}{}{}{}{}',
+        row.source.name,
+        row.kind,
+        pill(f"risk-{row.risk}", row.risk),
+        pill(f"severity-{row.severity}", row.severity),
+        format_html_join("", "{}", ((pill("trigger", name.replace("_", " ")),) for name in row.trigger_names)),
+        pill("test", "test") if row.test else "",
+        alike(row, twins, group_url),
+    )
+
+
+@register.simple_tag
+def alike(row: Any, twins: dict[tuple[int, str], int], group_url: str) -> SafeString:
+    """Return the link to the group a row stands for, "×12"; nothing where it stands for itself alone."""
+    number = twins.get((row.source_id, row.incident.fingerprint), 0)
+    if not number:
+        return SafeString()
+    query = urlencode({"source": row.source.name, "fingerprint": row.incident.fingerprint}, quote_via=quote)
+    return format_html(
+        '<a class="pill twins" href="{}?{}" aria-label="{} alike, decide together">×{}</a> ', group_url, query, number, number
+    )
+
+
+def pill(kind: str, text: str) -> SafeString:
+    return format_html('<span class="pill {}">{}</span> ', kind, text)
 
 
 class Under(template.Node):

@@ -27,11 +27,10 @@ def show(request: HttpRequest) -> HttpResponse:
         PAGE,
         "#listing",
         {
-            "filters": filters,
-            "order": by,
-            "orders": order.ORDERS,
+            **room_of_rows(filters, by),
             "veil": veil.of(request.user, listing.rows),
             "listing": listing,
+            "hits": listing.hits,
             "rows": listing.rows,
             "more": listing.more,
             "twins": inbox.twins(listing.rows),
@@ -45,8 +44,21 @@ def show(request: HttpRequest) -> HttpResponse:
     if not request.htmx:
         return answer
     # A form sends its empty fields too: the address bar shows what is asked for and no more, and nothing twice.
-    here = f"{request.path}?{filters.query}" if filters.query else request.path
+    here = f"{request.path}{filters.asked}"
     return (replace_url if request.htmx.current_url_abs_path == here else push_url)(answer, here)
+
+
+def room_of_rows(filters: inbox.Filters, by: str) -> dict[str, object]:
+    """Return what every row is drawn with."""
+    return {
+        "filters": filters,
+        "asked": filters.asked,
+        "order": by,
+        "home": reverse("reviews:inbox"),
+        "group_url": reverse("reviews:group"),
+        "elsewhere": False,
+        "hits": None,
+    }
 
 
 @require_GET
@@ -54,12 +66,12 @@ def row(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show one row as it is now, in its place: claimed, signed by a colleague, gone elsewhere."""
     filters = inbox.Filters.of(request.GET)
     template = "reviews/side_row.html" if "side" in request.GET else "reviews/row.html"
-    context = {"filters": filters, "order": order.order_of(request.user, filters.order), "pk": pk}
-    context |= {"home": reverse("reviews:inbox"), "group_url": reverse("reviews:group")}
+    context = {**room_of_rows(filters, order.order_of(request.user, filters.order)), "pk": pk}
     try:
         found = access.proposal_for(request.user, pk)
     except Http404:
         return page(request, "reviews/row_gone.html", context)
+    inbox.sign_of(found)
     context |= {
         "row": found,
         "twins": inbox.twins([found]),
