@@ -1,7 +1,7 @@
 """What a reviewer may do without settling: claim, release, hand over, escalate now, extend, ask back, comment, reveal."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -35,6 +35,7 @@ def claim(proposal_id: Any, *, person: Person, take_over: bool = False) -> Propo
     with transaction.atomic():
         proposal = _at_the_desk(proposal_id, person)
         hold.check_free(proposal)
+        taken_from = _locked_holder(proposal, now) if take_over else None
         free = Q(claimed_by=None) | Q(claimed_by=person) | Q(claim_until__lte=now) | Q(claim_until=None)
         wanted = Q(pk=proposal.pk, state=State.PENDING) & (Q() if take_over else free)
         until = now + timedelta(seconds=settings.CLAIM_SECONDS)
@@ -44,13 +45,18 @@ def claim(proposal_id: Any, *, person: Person, take_over: bool = False) -> Propo
                 raise moves.refusal(current.pk)
             holder = current.claimed_by
             raise AlreadyClaimed(f"{holder.name if holder else 'A colleague'} holds this.", until=current.claim_until)
-        taken_from = proposal.claimed_by
         _record(
             "proposal.claimed", proposal, person,
-            taken_from=taken_from.username if take_over and taken_from and taken_from != person else None,
+            taken_from=taken_from.username if taken_from and taken_from != person else None,
         )
         proposal.claimed_by, proposal.claim_until = person, until
     return proposal
+
+
+def _locked_holder(proposal: Proposal, now: datetime) -> Person | None:
+    """Lock the proposal and return who holds it by a claim that lives: two who take it over at once take it one from the other."""
+    locked = Proposal.objects.select_for_update(of=("self",)).select_related("claimed_by").get(pk=proposal.pk)
+    return locked.claimed_by if locked.claim_until is not None and locked.claim_until > now else None
 
 
 def release(proposal_id: Any, *, person: Person) -> None:
@@ -177,7 +183,8 @@ def names_in(text: str) -> list[str]:
 
     A name may hold dots, and be an address; a full stop behind it is the sentence's.
     """
-    return list(dict.fromkeys(name for found in MENTION.findall(text) if (name := found.rstrip(".-+"))))
+    names = (found.rstrip(".-+") for found in MENTION.findall(text))
+    return list({name.lower(): name for name in names if name}.values())
 
 
 def _mentioned(proposal: Proposal, text: str) -> list[Person]:

@@ -321,3 +321,56 @@ def test_a_notice_about_no_proposal_leads_to_its_incident(settings):
     notify.run_batch()
     assert f"http://testserver/incidents/{incident.pk}/" in mail.outbox[0].body
     assert "10 tries" in mail.outbox[0].body
+
+
+# -- told for one's own sake
+
+
+def mentioned(person, **facts):
+    return tell("mentioned", person=person, by="Carl Colleague", **facts)
+
+
+def test_who_was_named_in_a_comment_reads_it_with_numbers_masked():
+    person = PersonFactory(roles=["finance"])
+    proposal = ProposalFactory(role=role("finance"))
+    mentioned(person, proposal=proposal, text="card 4111 1111 1111 1111,\nplease look")
+
+    notify.run_batch()
+
+    body = mail.outbox[0].body
+    assert mail.outbox[0].to == [person.email] and "Carl Colleague asks for your eye" in mail.outbox[0].subject
+    assert "card •••, please look" in body and "1111" not in body and f"/proposals/{proposal.pk}/" in body
+
+
+def test_a_comment_on_sensitive_data_stays_on_the_page():
+    person = PersonFactory(roles=["finance"])
+    mentioned(person, proposal=ProposalFactory(role=role("finance"), triggers=[{"name": "sensitive_data", "why": "w"}]), text="the diagnosis")
+
+    notify.run_batch()
+
+    assert "diagnosis" not in mail.outbox[0].body and "on the page" in mail.outbox[0].body
+
+
+@pytest.mark.parametrize("gone", ["deactivated", "another role"])
+def test_who_cannot_read_it_any_more_is_not_told(gone):
+    person = PersonFactory(roles=["finance"])
+    mentioned(person, proposal=ProposalFactory(role=role("finance")), text="look")
+    if gone == "deactivated":
+        type(person).objects.update(is_active=False)
+    else:
+        person.groups.clear()
+
+    notify.run_batch()
+
+    assert not mail.outbox and Notice.objects.get().state == Sending.NOTHING_TO_SEND
+
+
+def test_whose_signature_fell_is_told_why_although_it_is_settled_by_now():
+    person = PersonFactory(roles=["finance"])
+    proposal = ProposalFactory(role=role("finance"))
+    tell("hold_fell", proposal=proposal, person=person, type="approve", why="it was withdrawn")
+    Proposal.objects.update(state=State.WITHDRAWN, settled_at=clock.now())
+
+    notify.run_batch()
+
+    assert "Your signature fell: it was withdrawn." in mail.outbox[0].body and "It is withdrawn now." in mail.outbox[0].body

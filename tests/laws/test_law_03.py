@@ -4,11 +4,13 @@ Simultaneous racers are in tests/races/test_one_winner.py; any walk through the 
 doors, one after the other, and the database itself.
 """
 
+from datetime import timedelta
+
 import pytest
 from django.db import DatabaseError, connection, transaction
 
 from escalations import clock, lifecycle
-from escalations.models import Decision, Delivery, Incident, Proposal, Signature
+from escalations.models import Decision, Delivery, EscalationPolicy, Hold, Incident, Proposal, Signature
 from reviews.groups import Pick
 from tests.escalations.api.speaking import assert_problem
 
@@ -172,3 +174,54 @@ def test_two_pending_revisions_cannot_stand_side_by_side(posted):
 
     with pytest.raises(DatabaseError, match="one_pending_per_incident"), transaction.atomic():
         twin.save(force_insert=True)
+
+
+# -- a signature that can still be taken back is no second decision, and shuts every door but the source's own
+
+
+@pytest.fixture
+def held(posted, browser, rosa):
+    """A refund that rosa approved at the page and can still take back."""
+    EscalationPolicy.objects.update(undo_seconds=20)
+    proposal = posted()
+    assert browser(rosa).post(f"/proposals/{proposal.pk}/", shown(proposal)).status_code == 303
+    assert Hold.objects.get().proposal == proposal and not Decision.objects.exists()
+    return proposal
+
+
+@pytest.mark.parametrize("name", ["page rejects", "page approves", "group approves", "api rejects", "api edits", "api responds"])
+def test_while_a_signature_can_be_taken_back_no_other_is_taken_and_one_decision_follows(name, held, doors):
+    assert doors[name](held) == 409
+    assert Hold.objects.exists() and not Decision.objects.exists()
+
+    with clock.frozen_at(Hold.objects.get().settles_at):
+        assert lifecycle.settle_held() == 1
+        assert doors[name](held) == 409
+    assert (Decision.objects.count(), Signature.objects.count()) == (1, 1)
+    assert Delivery.objects.filter(type="proposal.settled").count() == 1
+
+
+def test_a_token_is_told_who_signed_and_until_when_and_the_caller_hears_nothing_yet(held, token, carl, agent):
+    problem = assert_problem(token(carl).post(f"/proposals/{held.pk}/decision", said(held, "reject")), 409, "held")
+    told = agent.get(f"/incidents/{held.incident_id}").json()
+
+    assert problem["by"]["id"] == "rosa" and problem["until"].startswith(f"{Hold.objects.get().settles_at:%Y-%m-%dT%H:%M:%S}")
+    assert (told["status"], told["proposal"]["state"], told["decision"]) == ("waiting", "pending", None)
+
+
+@pytest.mark.parametrize(("name", "state"), [("withdraw", "withdrawn"), ("revise", "superseded")])
+def test_the_source_may_still_take_it_away_and_then_nothing_was_decided(name, state, held, doors):
+    assert doors[name](held) in (200, 201)
+
+    with clock.frozen_at(clock.now() + timedelta(minutes=1)):
+        lifecycle.settle_held()
+    held.refresh_from_db()
+    assert held.state == state and not Hold.objects.exists() and not Decision.objects.exists()
+
+
+def test_the_clock_leaves_what_was_signed_in_time(held, doors):
+    with clock.frozen_at(held.expires_at):
+        lifecycle.run_out(only=held.pk)
+        assert not Decision.objects.exists()
+        assert lifecycle.settle_held() == 1
+    assert Decision.objects.get().by_id == "rosa"

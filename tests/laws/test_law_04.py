@@ -17,7 +17,7 @@ import rfc8785
 from escalations import clock, lifecycle
 from escalations.deliver import rows
 from escalations.errors import CountersignError
-from escalations.models import Acknowledgement, Decision, Delivery, EscalationPolicy, Proposal, Signature
+from escalations.models import Acknowledgement, Decision, Delivery, EscalationPolicy, Hold, Proposal, Signature
 from reviews.groups import Pick
 from tests.escalations.api.speaking import assert_problem
 from tests.factories import PersonFactory, role
@@ -275,3 +275,50 @@ def test_a_policy_edited_since_does_not_reach_what_runs_already(posted):
         while lifecycle.run_out():
             pass
     assert Decision.objects.get().type == "reject"
+
+
+# -- a signature that can still be taken back
+
+
+@pytest.mark.parametrize("moved_on", [agent_revises, agent_adds_context, agent_withdraws])
+def test_a_held_signature_falls_with_what_was_shown(moved_on, agent, posted, carl, mona, browser):
+    EscalationPolicy.objects.update(undo_seconds=20)
+    proposal = posted()
+    assert browser(mona).post(f"/proposals/{proposal.pk}/", shown(proposal)).status_code == 303
+
+    moved_on(agent, proposal, carl)
+
+    assert not Hold.objects.exists()
+    with clock.frozen_at(clock.now() + timedelta(minutes=1)):
+        assert lifecycle.settle_held() == 0
+    assert not Decision.objects.exists() and not Signature.objects.exists()
+
+
+def test_what_settles_is_what_was_shown_with_the_moment_it_was_signed(posted, mona, browser):
+    EscalationPolicy.objects.update(undo_seconds=20)
+    proposal = posted()
+    browser(mona).post(f"/proposals/{proposal.pk}/", shown(proposal, "edit", args=json.dumps({"order": 1182, "amount": 99.99})))
+    held = Hold.objects.get()
+    assert (held.digest, held.version) == (proposal.args_digest, proposal.version)
+
+    with clock.frozen_at(held.settles_at + timedelta(seconds=2)):
+        assert lifecycle.settle_held() == 1
+
+    decision, signature = Decision.objects.get(), Signature.objects.get()
+    assert (signature.digest, signature.version, signature.method, signature.at) == (held.digest, held.version, "page", held.signed_at)
+    assert decision.signed_digest == proposal.args_digest
+    assert decision.args_digest == recomputed("refund", {"order": 1182, "amount": 99.99}, None)
+    assert decision.decided_at == held.settles_at + timedelta(seconds=2)
+
+
+def test_a_hold_that_is_not_of_what_stands_there_settles_nothing(posted, mona, browser):
+    """Whoever changed the row behind our back: the version and the digest stand in the UPDATE that settles."""
+    EscalationPolicy.objects.update(undo_seconds=20)
+    proposal = posted()
+    browser(mona).post(f"/proposals/{proposal.pk}/", shown(proposal))
+    Proposal.objects.filter(pk=proposal.pk).update(version=proposal.version + 1)
+
+    with clock.frozen_at(clock.now() + timedelta(minutes=1)):
+        assert lifecycle.settle_held() == 1
+    assert not Decision.objects.exists() and not Hold.objects.exists()
+    assert Proposal.objects.get(pk=proposal.pk).state == "pending"

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from escalations import audit, clock, errors, lifecycle
-from escalations.models import AuditEntry, Delivery, Notice, Proposal, Question, StepRun
+from escalations.models import AuditEntry, Comment, Delivery, Notice, Proposal, Question, StepRun
 from tests.factories import PersonFactory, ProposalFactory, role
 
 pytestmark = pytest.mark.django_db
@@ -125,3 +125,55 @@ def test_a_stranger_can_do_nothing_of_it(proposal, act):
 
     with pytest.raises(errors.NotFound):
         getattr(lifecycle, act)(proposal.pk, person=stranger, **more)
+
+
+# -- comments that call on somebody
+
+
+def test_colleagues_who_can_read_it_are_told_once_each_and_oneself_is_not(proposal, person):
+    carl = PersonFactory(username="carl", roles=["finance"])
+    auditor = PersonFactory(username="ann.lee@acme.example", roles=["auditor"])
+
+    said = lifecycle.comment(
+        proposal.pk, person=person, text=f"@Carl and @ann.lee@acme.example. @carl, write to x@carl.example (cc @{person.username})"
+    )
+
+    assert said.mentions == [carl.pk, auditor.pk, person.pk]
+    assert set(Notice.objects.filter(kind="mentioned").values_list("person", flat=True)) == {carl.pk, auditor.pk}
+    assert list(Proposal.objects.mentioning(carl)) == [proposal]
+
+
+@pytest.mark.parametrize("name", ["sam", "gone", "nobody"])
+def test_who_cannot_read_it_is_refused_by_name_and_nothing_is_said(proposal, person, name):
+    PersonFactory(username="sam", roles=["security"])
+    PersonFactory(username="gone", roles=["finance"], is_active=False)
+
+    with pytest.raises(errors.Invalid, match=f"Nobody called @{name} can read this"):
+        lifecycle.comment(proposal.pk, person=person, text=f"look at this, @{name}!")
+    assert not Comment.objects.exists() and not Notice.objects.exists()
+
+
+def test_at_most_twenty_are_called_on(proposal, person):
+    with pytest.raises(errors.Invalid, match="at most"):
+        lifecycle.comment(proposal.pk, person=person, text=" ".join(f"@p{number}" for number in range(21)))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("@a.b. @c-d, (@e_f)", ["a.b", "c-d", "e_f"]), ("mail a@b.example", []), ("@ nobody @", []), ("@x @x", ["x"]),
+        ("https://h.example/@someone", []), ("@@twice", []),
+    ],
+)
+def test_which_names_a_text_calls_on(text, names):
+    assert lifecycle.names_in(text) == names
+
+
+def test_revealing_is_for_who_may_read_it_and_changes_nothing(proposal, person):
+    before = Proposal.objects.values().get()
+    lifecycle.reveal(proposal.pk, person=person, why=" to call the bank ")
+
+    assert Proposal.objects.values().get() == before
+    assert '"why":"to call the bank"' in AuditEntry.objects.get(action="proposal.revealed").body
+    with pytest.raises(errors.NotFound):
+        lifecycle.reveal(proposal.pk, person=PersonFactory(roles=["support"]))
