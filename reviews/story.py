@@ -30,6 +30,12 @@ LONGEST = 2_000  # events of one kind in a story
 AGAIN = timedelta(minutes=30)  # who opens it again within this is still reading
 CHANGES = 8  # of an edit, that a line tells
 FLOORS = {"auto": "may go alone", "review": "a person decides", "block": "is stopped"}
+SENT = {
+    "proposal.settled": "The outcome",
+    "incident.settled": "That nothing is open any more",
+    "incident.question": "The question",
+    "draft.send": "The approved draft",
+}
 # What is told by its own row, better.
 BY_ITS_ROW = frozenset({"incident.classified", "delivery.sent"})
 
@@ -52,6 +58,8 @@ def story_of(incident: Incident) -> Story:
         .order_by("revision")
     )
     deliveries = list(Delivery.objects.filter(incident=incident).prefetch_related("tries").order_by("created_at")[:LONGEST])
+    for one in deliveries:
+        one.said = SENT.get(one.type, one.type)
     entries = list(
         AuditEntry.objects.filter(incident_id=incident.pk).exclude(action__in=BY_ITS_ROW).order_by("id")[: LONGEST + 1]
     )
@@ -159,7 +167,7 @@ def delivered(delivery: Delivery) -> list[Event]:
         out.append(
             Event(
                 one.at,
-                f"Delivery of {delivery.type}, attempt {number}: {'accepted' if good else 'failed'}",
+                f"{SENT.get(delivery.type, delivery.type)}, delivery attempt {number}: {'accepted' if good else 'failed'}",
                 "",
                 "system",
                 [(name, text) for name, text in facts if text],

@@ -99,7 +99,7 @@ def test_a_whole_life_stands_in_one_line_in_the_order_it_happened(page, ask, rev
     wanted = [
         "Received: action", "Classified by “rules”", "Routed to a person", "Opened", "Claimed", "Commented", "Asked the agent back",
         "Context was added", "Rejected", "Revised", "Routed to a person", "Edited and approved",
-        "Delivery of proposal.settled, attempt 1: failed", "The agent acknowledged the outcome",
+        "The outcome, delivery attempt 1: failed", "The agent acknowledged the outcome",
     ]
     at = 0
     for one in wanted:
