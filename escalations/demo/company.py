@@ -73,15 +73,20 @@ def install() -> DemoCompany:
             "support-desk", "Customers' messages, drafted answers, and the errors of the shop's own services.", owner, is_demo=True
         )
         _replies_can_be_taken_back()
+    today = [
+        *(("billing", f"demo-billing-{number}", one) for number, one in enumerate([*BILLING, *showcase.BILLING], start=1)),
+        *(("desk", f"demo-desk-{number}", one) for number, one in enumerate([*DESK, *showcase.DESK], start=1)),
+    ]
+    sources = {"billing": billing, "desk": desk}
     if with_past:
+        # What came a moment ago is left to the worker, so that there is something to watch.
+        just_now = [one for one in today if one[2]["kind"] in ("alert", "handoff")]
         everybody = {one.username: one for one in Person.objects.all()}
-        tell(Room(Days(), everybody, {"billing": billing, "desk": desk}), clock.now())
+        tell(Room(Days(), everybody, sources), clock.now(), [one for one in today if one not in just_now])
         queue.forget_wake_ups()  # a week's worth of them, for what is long done
-    for source, name, incidents in (
-        (billing, "billing", [*BILLING, *showcase.BILLING]), (desk, "desk", [*DESK, *showcase.DESK]),
-    ):
-        for number, incident in enumerate(incidents, start=1):
-            post(source, f"demo-{name}-{number}", incident)
+        today = just_now
+    for where, key, incident in today:
+        post(sources[where], key, incident)
     return DemoCompany(people=people, sources=[billing_told, desk_told], incidents=Incident.objects.count())
 
 

@@ -1,8 +1,9 @@
 """What happened at Marlow & Finch in the last week: some forty ordinary matters, and a few that went otherwise."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from escalations import audit, lifecycle
 from escalations.models import Incident, Person, Source
@@ -267,6 +268,14 @@ def taken(room: Room) -> Story:
     lifecycle.claim(open_one(incident).pk, person=room.people["tomas"])
 
 
+def waits(room: Room, where: str, key: str, asks: dict[str, Any]) -> Story:
+    """Asked today, and routed to whom it concerns; nobody has looked yet."""
+    room.days.post(room.sources[where], key, asks)
+    yield timedelta(0)
+
+
+FIRST_TODAY = 3.5  # hours ago; nobody has been late with anything of today
+
 OTHERWISE = (
     (151.0, quiet),
     (104.0, misled),
@@ -282,8 +291,12 @@ OTHERWISE = (
 )
 
 
-def tell(room: Room, now: datetime) -> None:
-    """Live through all of it, in the order of time, up to `now`."""
+def tell(room: Room, now: datetime, today: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
+    """Live through all of it, in the order of time, up to `now`. `today` (source, key, incident) came over the last hours, each
+    a little sooner after the one before.
+    """
+    for number, (where, key, asks) in enumerate(today):
+        room.days.begin(now - hours(FIRST_TODAY * (1 - number / len(today)) ** 1.5) - minutes(2), waits(room, where, key, asks))
     for number, one in enumerate(MATTERS, start=1):
         room.days.begin(now - hours(one[0]), matter(room, f"past-{number}", one))
     for ago, story in OTHERWISE:

@@ -1,8 +1,10 @@
 """How the desk writes figures down."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django import template
+
+from ..desk import Queue
 
 register = template.Library()
 
@@ -24,6 +26,12 @@ def span(value: float | timedelta | None) -> str:
     if hours < 48:
         return f"{hours} h {rest} min" if rest else f"{hours} h"
     return f"{hours // 24} d {hours % 24} h"
+
+
+@register.filter
+def waits(queue: Queue, now: datetime) -> timedelta | None:
+    """Return how long the oldest of a queue has waited."""
+    return now - queue.oldest if queue.oldest else None
 
 
 @register.filter

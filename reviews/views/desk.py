@@ -82,7 +82,7 @@ def forecast(queue: desk.Queue, now: datetime, zone: tzinfo) -> tuple[str, str]:
         first = clock_time(queue.next_due, now, zone)
         return f"no pace yet; the first is due at {first}", "soon" if (queue.next_due - now).total_seconds() < 1800 else ""
     if queue.breach is not None:
-        place = "" if queue.breach.place == 1 else f", with number {queue.breach.place} in line"
+        place = "" if queue.breach.place == 1 else f" (number {queue.breach.place} in line)"
         return f"at this pace {queue.role} breaches at {clock_time(queue.breach.due_at, now, zone)}{place}", "late"
     if queue.done_in is not None:
         return f"at this pace nothing breaches; done by {clock_time(now + queue.done_in, now, zone)}", ""

@@ -49,13 +49,14 @@ def test_the_company_has_people_who_can_sign_in_and_sources_that_can_post():
 
 
 @pytest.mark.django_db
-def test_what_waits_is_of_every_kind_and_waits_for_the_worker():
+def test_what_came_today_is_of_every_kind_and_the_newest_waits_for_the_worker():
     made = demo.install()
-    today = Work.objects.filter(stage="classify")
+    today, waiting = Incident.objects.filter(key__startswith="demo-"), Work.objects.filter(stage="classify")
     assert today.count() == len(BILLING + DESK + showcase.BILLING + showcase.DESK) >= 50
-    assert made["incidents"] == Incident.objects.count() > today.count()
-    assert set(today.values_list("incident__kind", flat=True)) == set(Kind.values)
-    assert set(today.values_list("incident__status", flat=True)) == {Status.RECEIVED}
+    assert made["incidents"] == Incident.objects.count() > today.count() > waiting.count() > 5
+    assert set(today.values_list("kind", flat=True)) == set(Kind.values)
+    assert set(waiting.values_list("incident__status", flat=True)) == {Status.RECEIVED}
+    assert not Proposal.objects.filter(due_at__lte=clock.now()).exists()
     titles = [incident["title"] for incident in BILLING + DESK]
     assert len(titles) == len(set(titles))
     assert OrmQ.objects.count() == 1  # one wake-up, not a week of them

@@ -95,7 +95,7 @@ def test_a_slow_queue_breaches_at_the_due_time_of_the_first_that_comes_too_late(
 
     assert queue.pace == pytest.approx(3600, abs=5)
     assert queue.breach.due_at == due and queue.breach.place == 2
-    words = f"at this pace finance breaches at {clock_time(due, clock.now(), UTC)}, with number 2 in line"
+    words = f"at this pace finance breaches at {clock_time(due, clock.now(), UTC)} (number 2 in line)"
     assert forecast == (words, "late") and words in answer.content.decode()
 
 
