@@ -93,7 +93,8 @@ def group_of(person: Person, source: str, fingerprint: str, digest: str = "") ->
     counted = Counter(one.args_digest for one in rows)
     one_of_each = {one.args_digest: one for one in reversed(rows)}
     alike = [(one_of_each[same], number) for same, number in counted.most_common()]
-    return Group(twins, columns, len(counted) <= 1, len(found) > MOST, alike)
+    named = [path.removeprefix("args.") for path in columns]
+    return Group(twins, named, len(counted) <= 1, len(found) > MOST, alike)
 
 
 def decided(person: Person, source: str, fingerprint: str) -> list[Proposal]:

@@ -81,6 +81,7 @@ def test_a_form_that_is_wrong_keeps_the_text_and_moves_the_focus(open_browser, a
     page.goto(proposal.get_absolute_url())
 
     page.get_by_role("radio", name="Edit and approve").check()
+    page.get_by_role("button", name="Edit as raw JSON instead").click()
     page.get_by_label("Args, as JSON").fill('{"order": 1182,\n "amount": }')
     page.get_by_label("Reason").fill("half is enough")
     page.get_by_role("button", name="Sign", exact=True).click()
@@ -133,9 +134,7 @@ def test_what_changed_since_it_was_read_is_told_and_not_signed(open_browser, ask
 
     expect(page.locator("#moved-on")).to_contain_text("This changed since you saw it")
     expect(page.locator("#moved-on")).to_contain_text("Context was added")
-    page.get_by_role("link", name="Read it again").click()
     expect(page.get_by_text("the customer called again")).to_be_visible()
-    page.wait_for_load_state()
     page.keyboard.press("a")
     page.keyboard.press("Control+Enter")
     arrive(page, HOME)
