@@ -48,7 +48,8 @@ def readings(path: str, value: Any, beside: dict[str, Any] | None = None) -> lis
     if isinstance(value, bool):
         return [Reading("yes" if value else "no")]
     if isinstance(value, int | float):
-        return _number(Decimal(repr(value)), names, beside or {})
+        number = as_number(value)  # None for what no sum of anything is: not a number, endless, of thirty digits
+        return _number(number, names, beside or {}) if number is not None else []
     if not isinstance(value, str):
         return []
     shape = shape_of(value)

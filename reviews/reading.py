@@ -154,7 +154,7 @@ def came(origin: Origin) -> list[Step]:
         again = ", a tool only repeated it" if origin.echoed else ""
         return [Step(f"said by the agent alone{again}: "), *_places(origin.places[:2])]
     if origin.kind != TOOL:
-        return [*_places(origin.places[:2]), *_more(len(origin.places) - 2)]
+        return [Step("in "), *_places(origin.places[:2]), *_more(len(origin.places) - 2)]
     first = Step("not named by any person; first in " if origin.target else "first in ")
     where = Step(", as a field of a record") if origin.a_field else Step(", in running text") if origin.target else None
     return [first, *_places(origin.places[:1]), *([where] if where else []), *_more(len(origin.places) - 1)]
@@ -163,7 +163,7 @@ def came(origin: Origin) -> list[Step]:
 def _composed(origin: Origin) -> list[Step]:
     total = sum(number for _, number in origin.shares)
     places = {place.label: place for place in origin.places}
-    out = [Step(f"of {total} telling words ")]
+    out = [Step(f"of {total} telling word{'s' if total > 1 else ''} ")]
     for index, (label, number) in enumerate(origin.shares[:4]):
         out.append(Step((", " if index else "") + (f"{number} its own" if label == NOWHERE else f"{number} from ")))
         if label != NOWHERE:

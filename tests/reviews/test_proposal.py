@@ -248,7 +248,7 @@ def test_the_page_costs_the_same_however_long_its_history_is(page, ask, reviewer
 
     # session, person, proposal, veil, inbox roles and count; roles twice more (may I read, may I decide), the list beside it (6), the
     # glance, then one for each section.
-    with django_assert_max_num_queries(30):
+    with django_assert_max_num_queries(32):
         page.get(url(proposal))
 
 
