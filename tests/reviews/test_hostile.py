@@ -1,14 +1,14 @@
 """Whatever stands in an incident, every page shows it as text, with what cannot be seen made visible."""
 
-import re
-from html.parser import HTMLParser
-
 import pytest
+from django.db import connection
 
-from escalations.models import Classification, ContextItem, Decision
-from tests.factories import SourceFactory, WorkFactory
+from escalations import lifecycle, notify, outbox
+from escalations.models import Decision
+from tests.factories import SourceFactory
 
 from .conftest import signature
+from .hostile import INVISIBLE, Reader, cleared, filled, payloads, readable
 
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -25,91 +25,10 @@ PAYLOADS = [
     "W" * 5_000,
     "\r\n\r\n<b>HTTP/1.1 200</b>",
 ]
-HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0001-\U000e007f]")
-LOADS = {"img", "svg", "iframe", "object", "embed", "style", "video", "audio", "base", "math"}
-
-
-class Reader(HTMLParser):
-    """What a browser would make of a page: everything that could run, load or reorder what is read."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.bad, self.inside = [], []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        facts = dict(attrs)
-        if tag not in ("meta", "link", "input", "br", "hr"):
-            self.inside.append(tag)
-        if tag in LOADS or (tag == "script" and not facts.get("src", "").startswith("/static/")):
-            self.bad.append((tag, attrs))
-        self.bad += [(tag, name) for name in facts if name.startswith("on") or name in ("style", "hx-on", "srcdoc")]
-        self.bad += [
-            (tag, facts[name])
-            for name in ("href", "src", "action", "hx-get", "hx-post")
-            if name in facts and not re.match(r"(/|#|https://ok\.example/)(?!/)", facts[name])
-        ]
-
-    def handle_endtag(self, tag):
-        if tag in self.inside:
-            while self.inside.pop() != tag:
-                pass
-
-    def handle_data(self, data):
-        # In a field a hidden character is only data, to be edited; in text it is a token.
-        if HIDDEN.search(data) and "textarea" not in self.inside:
-            self.bad.append(("hidden", ascii(data)))
-
-
-def filled(ask, text):
-    """Return a proposal with this text everywhere a source can put text."""
-    source = SourceFactory()
-    context = {
-        "request": text,
-        "summary": text,
-        "why": text,
-        "other": {text[:40]: text},
-        "messages": [{"role": text, "content": text}, text],
-        "attempts": [{"tool": text, "arguments": {text[:40]: text}, "result": text, "error": text, "at": text}, text],
-        "links": [{"label": text, "url": text}, {"label": text, "url": f"https://ok.example/?{text[:100]}"}, text],
-    }
-    proposal = ask(
-        source=source,
-        risk="high",
-        action=text[:200],
-        args={text[:60]: text, "nested": [{"deep": text}]},
-        description=text,
-        draft={"to": text, "subject": text, "body": text, "format": "text"},
-        claims={"impact": text, "confidence": 0.3},
-        triggers=[{"name": "sensitive_data", "why": text, "where": text}],
-        rules=[{"name": text[:100], "floor": "review", "why": text, "error": text}],
-        incident_title=text[:500],
-        incident_body=text,
-        incident_context=context,
-        incident_fingerprint=text[:200],
-        incident_payload={"any": text},
-        incident_customer={"id": text},
-        incident_on_behalf_of=text[:200],
-        incident_session=text[:200],
-        incident_external_id=text[:200],
-        incident_environment=text[:60],
-    )
-    Classification.objects.create(
-        incident=proposal.incident,
-        work=WorkFactory(incident=proposal.incident),
-        engine="llm",
-        severity="info",
-        category=text[:80],
-        rationale=text,
-    )
-    ContextItem.objects.create(incident=proposal.incident, context=context)
-    return proposal
-
 
 @pytest.mark.parametrize("text", PAYLOADS, ids=lambda text: ascii(text)[:24])
-def test_every_text_field_is_inert_on_every_page(page, ask, text):
-    proposal = filled(ask, text)
+def test_every_text_field_is_inert_on_every_page(page, reviewer, ask, text):
+    proposal = filled(ask, [text], reviewer, short=True)
     ask(source=proposal.source, incident_fingerprint=text[:200])
 
     urls = ["/", f"/proposals/{proposal.pk}/", f"/incidents/{proposal.incident_id}/"]
@@ -129,7 +48,8 @@ def test_every_text_field_is_inert_on_every_page(page, ask, text):
 
     for answer in answers:
         assert answer.status_code in (200, 303, 409, 422)
-        assert not Reader(answer.content.decode()).bad
+        reader = Reader(answer.content.decode())
+        assert not reader.bad, (answer.wsgi_request.get_full_path(), reader.bad)
     assert Decision.objects.count() == 1
 
 
@@ -169,3 +89,95 @@ def test_a_web_address_names_its_host_and_gives_nothing_away(page, ask):
 )
 def test_the_reader_sees_what_is_bad(page):
     assert Reader(page).bad
+
+
+BATCH = 160  # payloads in one incident
+SHORT = {
+    "escalations_incident": ("title", "fingerprint", "external_id", "environment", "on_behalf_of", "session"),
+    "escalations_proposal": ("title", "action", "category"),
+    "escalations_classification": ("category",),
+    "escalations_decision": ("action",),
+}
+
+# What only hostile text brings forth, and may.
+OFTEN = {("mark", ("class",)), ("details", ("class",)), ("summary", ())}
+# Indexes take no value of any length.
+INDEXES_ON = """
+SELECT DISTINCT pg_index.indexrelid::regclass::text FROM pg_index
+JOIN pg_attribute ON pg_attribute.attrelid = pg_index.indexrelid
+WHERE pg_index.indrelid = %s::regclass AND pg_attribute.attname = ANY(%s)
+"""
+
+
+@pytest.fixture
+def endless_columns(db):
+    """Let short columns hold any length while this test runs, so that each of them can hold each payload; rolled back with it."""
+    with connection.cursor() as cursor:
+        for table, columns in SHORT.items():
+            cursor.execute(INDEXES_ON, [table, list(columns)])
+            for (index,) in cursor.fetchall():
+                cursor.execute(f"DROP INDEX {index}")
+            cursor.execute(f"ALTER TABLE {table} {', '.join(f'ALTER COLUMN {one} TYPE text' for one in columns)}")
+
+
+def batches(texts):
+    by_length = sorted(texts, key=len)
+    return [by_length[at : at + BATCH] for at in range(0, len(by_length) - 1, BATCH)] + [[by_length[-1]]]
+
+
+def answers_about(page, reviewer, ask, texts, again=True):
+    """Return every page and every mail that shows these texts, before it is decided and after."""
+    source = SourceFactory()
+    # One of a hundred thousand characters never stands in a short column: ingest refuses it there.
+    proposal = filled(ask, texts, reviewer, role=cleared(), source=source, short=len(texts) == 1)
+    item, story = f"/proposals/{proposal.pk}/", f"/incidents/{proposal.incident_id}/"
+    answers = {url: page.get(url) for url in ("/", item)}
+    answers["group"] = page.get("/groups/", {"source": source.name, "fingerprint": proposal.incident.fingerprint})
+    answers["mail"] = [notify.message(one) for one in outbox.open_notice("escalated", proposal=proposal, role=cleared(), step=1)]
+    lifecycle.decide(
+        proposal.pk, person=reviewer, type="reject", digest=proposal.args_digest, version=proposal.version, reason="\n".join(texts)
+    )
+    # A story says on whose behalf too, and looks nobody up for it.
+    behalf = ask(role=cleared(), source=source, incident_on_behalf_of="\n".join(texts)[: 255 if len(texts) == 1 else None])
+    answers["whose"] = page.get(f"/incidents/{behalf.incident_id}/")
+    answers |= {f"then {url}": page.get(url) for url in ("/settled/", story, *([item] if again else []))}
+    return answers
+
+
+def wrong_with(answers, texts, allowed):
+    """Return what is wrong: what is no text, what only these texts brought forth, what of them cannot be read."""
+    wrong = []
+    for where, answer in answers.items():
+        if where == "mail":
+            continue
+        reader = Reader(answer.content.decode())
+        wrong += [(where, one) for one in reader.bad]
+        wrong += [(where, answer.status_code)] if answer.status_code != 200 else []
+        wrong += [(where, "unexpected", shape) for shape in set(reader.shapes) - allowed]
+        if "proposals" in where or "incidents" in where or where == "whose" and len(texts) > 1:
+            said = reader.said
+            wrong += [(where, "unread", ascii(text)[:120]) for text in map(readable, texts) if text not in said]
+    return wrong
+
+
+def shapes_of(answers):
+    pages = [answer for where, answer in answers.items() if where != "mail"]
+    return {shape for answer in pages for shape in Reader(answer.content.decode()).shapes}
+
+
+def test_every_payload_in_every_text_field_is_only_text_on_every_page(page, reviewer, ask, endless_columns):
+    every = payloads()
+    tame = [f"calm {at} https://ok.example/{at}" for at in range(BATCH)]
+    allowed = OFTEN | shapes_of(answers_about(page, reviewer, ask, tame)) | shapes_of(answers_about(page, reviewer, ask, ["calm" * 25_000]))
+
+    letters = 0
+    for at, hostile in enumerate(batches(every)):
+        answers = answers_about(page, reviewer, ask, hostile, again=at % 5 == 0)
+        wrong = wrong_with(answers, hostile, allowed)
+        assert not wrong, "\n".join(map(str, wrong[:20]))
+        for subject, body in answers["mail"]:
+            letters += 1
+            assert len(subject.splitlines()) == 1 and len(subject) < 400
+            assert "://" not in body.replace("http://testserver/", "") and not INVISIBLE.search(body), body
+
+    assert letters == len(batches(every))
