@@ -6,7 +6,7 @@ time, so that the record's entries are in order too.
 
 import heapq
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -92,7 +92,7 @@ class Days:
         route.run_batch()
 
 
-def _settle() -> Iterator[timedelta]:
+def _settle() -> Story:
     lifecycle.settle_held()
     yield from ()
 
