@@ -20,23 +20,23 @@ def mixed(ask):
     """Return twenty of every kind and risk, each with what is pressed to decide it, in the order in which they are due."""
     sign, to_reason = ["Control+Enter"], "focus:Reason"
     plain = [
-        (dict(args={"order": 1}), ["a"]),
-        (dict(args={"order": 2}), ["r", to_reason, "type:not this one"]),
-        (dict(args={"order": 3}), ["d", "focus:Your answer", "type:ask again on Monday"]),
-        (dict(args={"order": 4, "amount": 9}), ["e", "focus:amount a number", "all", "type:7"]),
-        (dict(risk="high", args={"order": 5}), ["a", to_reason, "type:seen the invoice"]),
-        (dict(risk="critical", args={"order": 6, "amount": 70}, triggers=FINAL),
+        ({"args": {"order": 1}}, ["a"]),
+        ({"args": {"order": 2}}, ["r", to_reason, "type:not this one"]),
+        ({"args": {"order": 3}}, ["d", "focus:Your answer", "type:ask again on Monday"]),
+        ({"args": {"order": 4, "amount": 9}}, ["e", "focus:amount a number", "all", "type:7"]),
+        ({"risk": "high", "args": {"order": 5}}, ["a", to_reason, "type:seen the invoice"]),
+        ({"risk": "critical", "args": {"order": 6, "amount": 70}, "triggers": FINAL},
          ["a", "focus:To say yes", "type:70", to_reason, "type:agreed on the phone"]),
-        (dict(incident_kind=Kind.DRAFT, action="", args=None, draft=DRAFT), ["a"]),
-        (dict(incident_kind=Kind.DRAFT, action="", args=None, draft=DRAFT), ["e", "focus:Subject", "all", "type:About your order"]),
+        ({"incident_kind": Kind.DRAFT, "action": "", "args": None, "draft": DRAFT}, ["a"]),
+        ({"incident_kind": Kind.DRAFT, "action": "", "args": None, "draft": DRAFT}, ["e", "focus:Subject", "all", "type:About your order"]),
         (dict(incident_kind=Kind.EXCEPTION, **OURS), ["a"]),
         (dict(incident_kind=Kind.ALERT, **OURS), ["d", "focus:Your answer", "type:we are on it"]),
         (dict(incident_kind=Kind.QUESTION, **OURS), ["d", "focus:Your answer", "type:the one in Malta"]),
         (dict(incident_kind=Kind.HANDOFF, **OURS), ["r", to_reason, "type:not ours"]),
-        (dict(args=ARGS, args_schema=SCHEMA), ["a"]),
-        (dict(risk="medium", args={"order": 14}), ["r", "focus:Ask for another try", "Space", to_reason, "type:try again"]),
+        ({"args": ARGS, "args_schema": SCHEMA}, ["a"]),
+        ({"risk": "medium", "args": {"order": 14}}, ["r", "focus:Ask for another try", "Space", to_reason, "type:try again"]),
     ]  # fmt: skip
-    plan = [*plain, *[(dict(args={"order": 20 + more}), ["a"]) for more in range(20 - len(plain))]]
+    plan = [*plain, *[({"args": {"order": 20 + more}}, ["a"]) for more in range(20 - len(plain))]]
     first = clock.now()
     made = []
     for number, (facts, keys) in enumerate(plan):

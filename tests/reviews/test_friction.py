@@ -9,6 +9,8 @@ from tests.factories import SourceFactory
 from .conftest import signature
 from .test_groups import URL, picks
 
+pytestmark = pytest.mark.django_db
+
 FINAL = [{"name": "irreversible", "why": "The action's name says delete."}]
 
 
