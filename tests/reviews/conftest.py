@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from escalations import lifecycle
 from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory, role
 
 
@@ -57,3 +58,11 @@ def ask(db):
 def signature(proposal, **said):
     """Return what the form posts for this proposal as it is now."""
     return {"type": "approve", "digest": proposal.args_digest, "version": proposal.version, **said}
+
+
+def decided(proposal, person, reason=""):
+    """Let this person approve it as it is."""
+    lifecycle.decide(
+        proposal.pk, person=person, type="approve", digest=proposal.args_digest, version=proposal.version, reason=reason
+    )
+    return proposal
