@@ -10,6 +10,7 @@ import uvicorn
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.test import override_settings
 from django.utils.module_loading import import_string
 from playwright.sync_api import expect, sync_playwright
 
@@ -64,7 +65,9 @@ class Server(uvicorn.Server):
 @pytest.fixture(scope="session")
 def server(django_db_setup):
     """The whole application on the test database, at a port of this machine alone."""
-    running = Server(import_string("hitl_site.asgi.application"))
+    with override_settings(DEBUG=True):  # while it is put together: static files are read as they are now, not as they were
+        application = import_string("hitl_site.asgi.application")
+    running = Server(application)
     running.thread.start()
     assert running.up.wait(timeout=20), "The server did not start."
     yield running

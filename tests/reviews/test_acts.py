@@ -34,7 +34,7 @@ def test_taking_over_from_a_colleague_is_a_button_of_its_own(page, ask, reviewer
     taken = act(page, proposal, "take_over")
 
     proposal.refresh_from_db()
-    assert refused.status_code == 409 and "Take over from" in text
+    assert refused.status_code == 409 and "Take over<" in text and "from Carl Colleague</span></button>" in text
     assert taken.status_code == 303 and proposal.claimed_by == reviewer
 
 

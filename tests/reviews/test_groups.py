@@ -86,8 +86,9 @@ def test_the_group_costs_the_same_whatever_its_size(page, ask, size, django_asse
     for _ in range(size):
         ask(source=source, incident_fingerprint="fp")
 
-    # session, person, newest incidents, may-I-read roles, twins; may-I-decide: owner and roles; inbox roles and count
-    with clock.frozen_at(clock.now()), django_assert_num_queries(9):
+    # session, person, newest incidents, may-I-read roles, twins; may-I-decide: owner and roles; inbox roles and count;
+    # preferences
+    with clock.frozen_at(clock.now()), django_assert_num_queries(10):
         page.get(URL)
 
 
