@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from escalations import authority, clock
 from escalations.errors import CountersignError
-from escalations.models import AuditEntry, Decision, Person, Proposal
+from escalations.models import AuditEntry, Decision, Hold, Person, Proposal
 from escalations.states import State
 
 from . import story
@@ -36,9 +37,16 @@ class Strip:
         """Say whether what would be signed is not what the page shows."""
         return self.pending and self.proposal.version != self.version
 
+    @cached_property
+    def signed(self) -> bool:
+        """Say whether it has a signature that can be taken back: nobody claims it then. One query where its policy knows such."""
+        return bool(
+            self.pending and self.proposal.policy.get("undo_seconds") and Hold.objects.filter(proposal=self.proposal).exists()
+        )
+
     @property
     def free(self) -> bool:
-        return self.pending and self.holder is None and self.why_not is None
+        return self.pending and self.holder is None and self.why_not is None and not self.signed
 
 
 def holder_of(proposal: Proposal) -> Person | None:

@@ -61,6 +61,7 @@ def test_a_colleague_reads_who_signed_until_when_and_has_no_button(page, ask, co
     )]
     signing = theirs.post(url(proposal), signature(proposal, type="reject", reason="an essay"))
 
+    assert 'name="act" value="claim"' not in text
     assert "<b>Rosa Reviewer</b> signed this" in text and 'value="undo"' not in text and 'name="digest"' not in text
     assert {answer.status_code for answer in refused} == {409}
     assert signing.status_code == 409 and "Rosa Reviewer signed this" in text_of(signing) and "an essay" in text_of(signing)
