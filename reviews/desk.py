@@ -18,7 +18,7 @@ from escalations.models import AuditEntry, Proposal, StepRun
 from escalations.states import State
 
 from . import measures
-from .inbox import HEAVY, HEAVY_INCIDENT
+from .inbox import HEAVY
 
 ROLES = 60
 COUNTED = 250  # of one role and one age; then "250+"
@@ -101,20 +101,23 @@ ORDER BY hour.place
 """
 _DECIDED = f"""
 SELECT decision.type, person.id, coalesce(nullif(trim(person.first_name || ' ' || person.last_name), ''), person.username),
-       recent.role_id, source.name, recent.kind, recent.risk, recent.routed_at, decision.decided_at, recent.confidence,
+       recent.role_id, source.name, recent.kind, recent.risk,
+       extract(epoch FROM decision.decided_at - recent.routed_at)::float8, decision.decided_at, recent.confidence,
        recent.triggers @> '[{{"name": "injection_suspected"}}]', recent.rules @> '[{{"floor": "auto"}}]',
-       coalesce(recent.policy ->> 'fallback', ''), opened.at, coalesce(opened.length, 0), signature.at
+       coalesce(recent.policy ->> 'fallback', ''),
+       extract(epoch FROM coalesce(signature.at, decision.decided_at) - opened.at)::float8, coalesce(opened.length, 0)
 FROM (
     SELECT * FROM escalations_proposal WHERE {_BY_PEOPLE} AND settled_at >= %s ORDER BY settled_at DESC LIMIT {SAMPLE}
 ) AS recent
 JOIN escalations_decision AS decision ON decision.proposal_id = recent.id AND decision.by_kind = 'person'
 JOIN escalations_person AS person ON person.id = decision.person_id
 JOIN escalations_source AS source ON source.id = recent.source_id
+LEFT JOIN escalations_signature AS signature ON signature.proposal_id = recent.id AND signature.person_id = decision.person_id
 LEFT JOIN LATERAL (
     SELECT at, length FROM reviews_glance
-    WHERE proposal_id = recent.id AND person_id = decision.person_id AND at <= decision.decided_at ORDER BY at LIMIT 1
+    WHERE proposal_id = recent.id AND person_id = decision.person_id AND at <= coalesce(signature.at, decision.decided_at)
+    ORDER BY at LIMIT 1
 ) AS opened ON true
-LEFT JOIN escalations_signature AS signature ON signature.proposal_id = recent.id AND signature.person_id = decision.person_id
 """
 _ASKED = f"""
 SELECT source.name, newest.number FROM (
@@ -263,7 +266,7 @@ def desk_of(now: Now) -> Desk:
     wanted = {*held, *upcoming, *(row["proposal_id"] for row in figured[:ESCALATIONS])}
     found = (
         Proposal.objects.filter(pk__in=wanted)
-        .select_related("source", "role", "claimed_by", "incident").defer(*HEAVY, *HEAVY_INCIDENT).in_bulk()
+        .select_related("source", "role", "claimed_by").defer(*HEAVY).in_bulk()
     )
     told = _told(one.incident_id for one in found.values())
     with connection.cursor() as cursor:

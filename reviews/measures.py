@@ -43,22 +43,16 @@ class Decided:
     source: str
     kind: str
     risk: str
-    came_at: datetime
+    waited: float  # seconds from being routed to being decided
     decided_at: datetime
     confidence: float | None = None
     suspected: bool = False  # the trigger injection_suspected fired
     let_go: bool = False  # a live rule with floor `auto` matched; something else brought it to a person
     fallback: str = ""
-    opened_at: datetime | None = None  # the person's first opening of it; None for a group form or a token
+    # Seconds from this person's first opening of it to the signature: the longest that it can have been read. None for a group form
+    # or a token. To the signature, for what can be taken back for a while is decided later than it was signed.
+    open_seconds: float | None = None
     length: int = 0  # characters shown then
-    signed_at: datetime | None = None  # what could be taken back for a while is decided later than it was signed
-
-    @property
-    def open_seconds(self) -> float | None:
-        """Return how long before the signature this person first opened it: the longest that it can have been read."""
-        if self.opened_at is None:
-            return None
-        return max(0.0, ((self.signed_at or self.decided_at) - self.opened_at).total_seconds())
 
 
 def machine_word(one: Decided) -> Verdict | None:
@@ -185,10 +179,9 @@ def by_person(decisions: Iterable[Decided]) -> list[OfPerson]:
     for one in decisions:
         of = found.setdefault(one.person_id, OfPerson(person_id=one.person_id, name=one.person))
         of.add(one)
-        seconds = one.open_seconds
-        if seconds is not None:
-            of.open_seconds.append(seconds)
-            of.too_fast += seconds < reading_seconds(one.length, one.risk)
+        if one.open_seconds is not None:
+            of.open_seconds.append(one.open_seconds)
+            of.too_fast += one.open_seconds < reading_seconds(one.length, one.risk)
         override = overrides(one)
         of.judged += override is not None
         of.overridden += override is True
@@ -201,7 +194,7 @@ def by_source(decisions: Iterable[Decided], asked: dict[str, int]) -> list[OfSou
     for one in decisions:
         of = found.setdefault(one.source, OfSource(name=one.source))
         of.add(one)
-        of.waits.append(max(0.0, (one.decided_at - one.came_at).total_seconds()))
+        of.waits.append(max(0.0, one.waited))
     return sorted(found.values(), key=lambda of: (-of.asked, -of.decided, of.name))
 
 

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
 from escalations.models import Person, Role
@@ -38,12 +40,20 @@ def show(request: HttpRequest) -> HttpResponse:
         return part(request, PAGE, "#now", context)
     context |= {
         "desk": desk.desk_of(now),
-        "roles": Role.objects.order_by("name") if context["may_act"] else [],
+        "options": options() if context["may_act"] else {},
         "sample": desk.SAMPLE,
         "sampled": len(now.decisions) >= desk.SAMPLE,
         "words_a_minute": measures.WORDS_A_MINUTE,
     }
     return page(request, PAGE, context)
+
+
+def options() -> dict[int, SafeString]:
+    """Return for each role the options of all others, to whom what it has can be given. One query; made once, used in every row."""
+    roles = list(Role.objects.order_by("name").values_list("pk", "name"))
+    return {
+        own: format_html_join("", '<option value="{}">{}</option>', (one for one in roles if one[0] != own)) for own, _ in roles
+    }
 
 
 def zone_of(person: Person) -> tzinfo:
