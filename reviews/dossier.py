@@ -196,6 +196,9 @@ class Dossier:
 
     @cached_property
     def revisions(self) -> list["Revision"]:
+        """Return the line of revisions. One query; none for a first one that is open, for only a settled one has a successor."""
+        if self.proposal.revision == 1 and self.proposal.state == State.PENDING:
+            return [Revision(self.proposal, [], 0)]
         return revisions_of(self.proposal)
 
     @property

@@ -62,7 +62,8 @@ def readings(path: str, value: Any, beside: dict[str, Any] | None = None) -> lis
     if not text:
         return [Reading("empty text" if not value else "nothing but spaces", odd=bool(value))]
     if len(text) > 200:
-        out = [*out, Reading(f"{len(value):,} characters, {len(text.split()):,} words")]
+        count = len(text.split())
+        out = [*out, Reading(f"{len(value):,} characters, {count:,} word{'s' if count != 1 else ''}")]
     return out
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import QuerySet
+
 from escalations.floors.provenance import leaves
 from escalations.floors.spotting import form_of
 from escalations.models import Incident, Person, Proposal
@@ -14,6 +16,7 @@ from .values import plain
 
 NEAREST = 3
 LOOKED_THROUGH = 50  # decisions, newest first, among which the nearest are looked for
+BOUND = 300  # of the same action, newest first, among which those are that this person may read
 CITED = 3
 MOST_LEAVES = 60
 LONGEST = 2_000  # characters of a text that are compared
@@ -49,10 +52,16 @@ def nearest(proposal: Proposal, person: Person) -> list[Precedent]:
         ids = list(newest.values_list("id", flat=True)[:LOOKED_THROUGH])
         found = {one.pk: likeness(proposal, one, same_fingerprint=True) for one in decided.filter(incident_id__in=ids)[:LOOKED_THROUGH]}
     if len(found) < NEAREST:
-        same_action = decided.filter(action=proposal.action)[:LOOKED_THROUGH]
+        same_action = decided.filter(pk__in=_newest_of(proposal))[:LOOKED_THROUGH]
         found |= {one.pk: likeness(proposal, one) for one in same_action if one.pk not in found}
     ordered = sorted(found.values(), key=lambda one: (not one.same_fingerprint, -round(one.near, 2)))  # stable: newest first
     return ordered[:NEAREST]
+
+
+def _newest_of(proposal: Proposal) -> QuerySet:
+    """Return the last decided ones of the same source and action, whoever may read them: a reader of few of a million waits no longer."""
+    settled = Proposal.objects.filter(source_id=proposal.source_id, action=proposal.action, settled_at__isnull=False)
+    return settled.order_by("-settled_at").values("pk")[:BOUND]
 
 
 def likeness(now: Proposal, then: Proposal, *, same_fingerprint: bool = False) -> Precedent:

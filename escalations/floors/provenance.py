@@ -272,7 +272,7 @@ class _Search:
             self._place(one, self._texts.find(forms))
             seen.append(one)
         kinds = {one.kind for one in seen}
-        out.pieces += seen if len(seen) > 1 else []
+        out.pieces += seen if len(kinds) > 1 else []
         out.kind = kinds.pop() if len(kinds) == 1 else MIXED
         out.places = [place for one in seen for place in one.places[:1]] if out.kind != MIXED else []
 
