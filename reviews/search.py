@@ -115,12 +115,13 @@ def matching(asked: Asked) -> Q:
 
 def hits(
     parts: Sequence[QuerySet[Proposal]], text: str, size: int, skip: int = 0, *,
-    place: Expression | F = DUE, newest: bool = False,
+    place: Expression | F = DUE, newest: bool = False, told: bool = True,
 ) -> Hits:
     """Return `size` proposals after the first `skip`, out of the lists a person may read, by best match; see `Hits`.
 
-    `place` is what the lists are sorted by, soonest first or `newest` first. Three queries at most and one for the snippets, each
-    bounded whatever there is: an estimate, the candidates out of the index, and what of them may be read or the walk.
+    `place` is what the lists are sorted by, soonest first or `newest` first. Who does not show where the words stand says so by
+    `told`. Three queries at most and one for the snippets, each bounded whatever there is: an estimate, the candidates out of the
+    index, and what of them may be read or the walk.
     """
     asked = understood(text)
     if not parts or not (asked.tsquery or asked.ids):
@@ -130,7 +131,8 @@ def hits(
         found = _walked(parts, asked, size, skip, place, newest)
     else:
         found = _ranked(parts, asked, candidates, size, skip, place, newest)
-    found.snippets = snippets(found.ids, asked)
+    if told:
+        found.snippets = snippets(found.ids, asked)
     return found
 
 
