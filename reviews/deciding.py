@@ -98,8 +98,10 @@ def list_of(data: Any, name: str) -> list[str]:
 def switched(data: QueryDict, to: str, proposal: Proposal, **options: Any) -> DecisionForm:
     """Return the form edited the other way, by "fields" or "raw", with what was typed carried over; nothing is judged but that.
 
-    What cannot be carried over stays as it is, with why.
+    What cannot be carried over stays as it is, with why. For any other word it is the form as it was.
     """
+    if to not in ("raw", "fields") or not edits_args(proposal) or options.get("masked"):
+        return DecisionForm(data, proposal=proposal, quiet=True, **options)
     kept = data.copy()
     kept["type"] = "edit"
     if to == "raw":

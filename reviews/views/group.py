@@ -15,6 +15,7 @@ from ..dossier import options_of
 from ..forms import DecisionForm, Problem
 from ..partials import page, part
 from ..sentences import is_acknowledgement
+from .refilling import refilled_group
 
 PAGE = "reviews/group.html"
 DIFFERENT = "These rows ask for different things. Approve or edit only rows that are equal, or decide them one by one."
@@ -30,7 +31,9 @@ def show(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return sign(request, group, context)
     if group.twins:
-        return page(request, PAGE, {**context, **offered(request, group, over)})
+        masked = any(over.hides(twin.proposal.content) for twin in group.twins)
+        form, context["picked"] = refilled_group(request, group, masked=masked) or (None, set())
+        return page(request, PAGE, {**context, **offered(request, group, over, form)})
     context["decided"] = groups.decided(request.user, source, fingerprint)
     if not context["decided"]:
         raise Http404
@@ -95,7 +98,7 @@ def read(
     data["version"], data["digest"] = (str(picks[0].version), picks[0].digest) if picks else (str(first.version), first.args_digest)
     alike = [one for one in shown.values() if one.pk != first.pk]
     options: dict[str, Any] = {"reasons": deciding.reasons_of(first), "masked": masked, "alike": alike}
-    if request.POST.get("show") in ("raw", "fields"):
+    if "show" in request.POST:
         form = deciding.switched(data, request.POST["show"], first, **options)
         return form, form.problems
     form = DecisionForm(data, proposal=first, **options)

@@ -39,7 +39,7 @@ def sign(request: HttpRequest, proposal: Proposal) -> HttpResponse:
         return moved_on(request, proposal, AlreadySettled(), options)
     if request.POST.get("show") == "again":
         return moved_on(request, proposal, ChangedSinceSeen(), options)
-    if request.POST.get("show") in ("raw", "fields"):
+    if "show" in request.POST:
         form = deciding.switched(request.POST, request.POST["show"], proposal, **options)
         return part(request, PAGE, "#decision", drawn(request, proposal, form=form, switched=True), status=422 if form.errors else 200)
     form = DecisionForm(request.POST, proposal=proposal, **options)

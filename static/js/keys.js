@@ -46,9 +46,12 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.isComposing || event.keyCode === 229 || event.defaultPrevented) return;
+    const signs = event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.altKey;
+    // Enter in a field or on a choice would press the form's first button: it is no second act, so it does nothing.
+    if (event.key === "Enter" && !signs && event.target.matches("form[data-decision] input")) { event.preventDefault(); return; }
     const moves = event.key === "j" || event.key === "k";
     if (event.repeat && !moves) return;
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.altKey) { sign(event); return; }
+    if (signs) { sign(event); return; }
     if (event.ctrlKey || event.metaKey || event.altKey || off() || inDialog() || event.target.closest(WRITES)) return;
     const row = document.activeElement && document.activeElement.closest(".row");
     const goes = event.timeStamp - going < SOON;

@@ -109,9 +109,29 @@ def test_enter_in_a_field_signs_nothing(open_browser, ask, reviewer):
     page.keyboard.press("Enter")
     page.get_by_role("radio", name="Edit and approve").focus()
     page.keyboard.press("Enter")
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    page.get_by_label("Reason").press("Tab")  # what was sent would have been answered by the time this one is
+    page.request.get("/")
 
     expect(page.get_by_label(re.compile("^amount"))).to_have_value("9")
+    expect(page.get_by_role("radio", name="Approve", exact=True)).to_be_checked()
     assert page.url.endswith(proposal.get_absolute_url()) and not Decision.objects.exists()
+
+
+def test_enter_on_a_choice_signs_nothing_without_javascript_either(open_browser, ask, reviewer):
+    calm, draft = ask(), ask(incident_kind=Kind.DRAFT, action="", args=None, draft=DRAFT)
+    page = open_browser(reviewer, java_script_enabled=False)
+
+    for proposal in (calm, draft):
+        page.goto(proposal.get_absolute_url())
+        page.get_by_label("Reason").fill("half a thought")
+        page.get_by_role("radio", name="Approve", exact=True).check()
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        expect(page.get_by_role("radio", name="Approve", exact=True)).to_be_checked()
+        expect(page.get_by_label("Reason")).to_have_value("half a thought")
+    assert not Decision.objects.exists()
 
 
 def test_a_draft_shows_word_by_word_what_is_changed_while_it_is_typed(open_browser, ask, reviewer):
