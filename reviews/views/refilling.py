@@ -9,7 +9,7 @@ from escalations.errors import AlreadySettled
 from escalations.models import Proposal
 from escalations.states import State
 
-from .. import deciding, kept, veil
+from .. import deciding, groups, kept, veil
 from ..forms import DecisionForm
 from .acts import FORMS
 
@@ -33,8 +33,23 @@ def refilled(request: HttpRequest, proposal: Proposal) -> dict[str, Any]:
     if fields.get("version") != str(proposal.version):
         fields.pop("type", None)
     fields["digest"], fields["version"] = proposal.args_digest, str(proposal.version)
-    form = DecisionForm(
-        fields, proposal=proposal, quiet=True,
-        reasons=deciding.reasons_of(proposal), masked=veil.covers(request.user, proposal),
-    )  # fmt: skip
+    masked = veil.covers(request.user, proposal)
+    form = DecisionForm(fields, proposal=proposal, quiet=True, reasons=deciding.reasons_of(proposal), masked=masked)
     return {"form": form} if proposal.state == State.PENDING else {"form": form, "moved_on": AlreadySettled()}
+
+
+def refilled_group(request: HttpRequest, group: groups.Group, *, masked: bool) -> tuple[DecisionForm, set[str]] | None:
+    """Return the form of a group filled with what was kept, and the rows that stay ticked: those that are as they were then."""
+    found = kept.theirs(request)
+    if found is None or found[0]:
+        return None
+    messages.info(request, AGAIN)
+    fields, twins = found[1], [twin.proposal for twin in group.twins]
+    ticked, there = set(fields.getlist("pick")), {str(twin.pick) for twin in group.twins}
+    if not ticked <= there:
+        fields.pop("type", None)
+    fields["digest"], fields["version"] = twins[0].args_digest, str(twins[0].version)
+    form = DecisionForm(
+        fields, proposal=twins[0], quiet=True, reasons=deciding.reasons_of(twins[0]), masked=masked, alike=twins[1:]
+    )
+    return form, ticked & there or {"none"}  # an empty set would tick them all

@@ -10,7 +10,7 @@ from django.test import Client
 from escalations import clock, lifecycle
 from escalations.models import Comment, Decision
 from reviews import kept
-from tests.factories import PersonFactory
+from tests.factories import PersonFactory, SourceFactory
 
 from .conftest import signature
 
@@ -166,6 +166,26 @@ def test_acts_and_comments_come_back_too(browser, ask, rosa, act, field):
 
     assert "a long thought" in page
     assert not Comment.objects.exists()
+
+
+def test_a_group_comes_back_with_its_ticks_and_its_reason(browser, ask, rosa):
+    source = SourceFactory(name="billing-agent")
+    first, left_out, changed = (ask(source=source, incident_fingerprint="fp") for _ in range(3))
+    url = "/groups/?source=billing-agent&fingerprint=fp"
+    note = note_on(browser, url)
+    picks = [f"{one.pk}|{one.version}|{one.args_digest}" for one in (first, changed)]
+    type(changed).objects.filter(pk=changed.pk).update(version=2)
+    expire(browser)
+
+    answer = browser.post(url, {"pick": picks, "type": "reject", "reason": "all alike", "drawn_for": note})
+    back = enter(browser, "rosa", url)
+    page = browser.get(back["Location"]).content.decode()
+
+    ticked = re.findall(r'name="pick" value="([^|"]+)[^>]*checked', page)
+    assert answer.status_code == 303 and "all alike</textarea>" in page
+    assert ticked == [str(first.pk)]  # neither what was left out nor what is not as it was
+    assert not re.search(r'name="type" value="reject"[^>]*checked', page)
+    assert not Decision.objects.exists()
 
 
 def test_somebody_else_was_first_meanwhile_and_the_text_is_still_there(browser, ask, rosa, carl):
