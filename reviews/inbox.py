@@ -261,22 +261,22 @@ GROUP BY 1, 2 HAVING count(*) > 1
 """
 
 
-def next_for(person: Person, filters: Filters, not_this: UUID) -> Proposal | None:
+def next_for(person: Person, filters: Filters, done: Proposal) -> Proposal | None:
     """Return what this person should read next: what follows in the list they work through, else its first.
 
-    Left out is what somebody else holds, what has a signature already, and what this person may not sign because it is their own.
-    At most four queries, roles and preference aside.
+    `done` is as it was read before it was signed: what is settled stands nowhere any more. Left out is what somebody else holds, what
+    has a signature already, and what this person may not sign because it is their own. Three queries, roles and preference aside.
     """
     order = order_of(person, filters.order)
     free = Q(claimed_by=None) | Q(claimed_by=person)
     parts = [
-        rows.filter(free, hold=None).exclude(pk=not_this).exclude(source__owner=person).exclude(author_person=person)
+        rows.filter(free, hold=None).exclude(pk=done.pk).exclude(source__owner=person).exclude(author_person=person)
         for rows in queues(person, filters)
     ]
     if filters.q:
         ids = search.hits(parts, filters.q, 1, place=PLACE[order]).ids
     else:
-        ids = _first(_behind(parts, order, place_of(not_this, order)), order, 1) or _first(parts, order, 1)
+        ids = _first(_behind(parts, order, Cursor.of(done, order)), order, 1) or _first(parts, order, 1)
     return Proposal.objects.filter(pk__in=ids).first()
 
 

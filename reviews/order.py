@@ -93,6 +93,12 @@ class Cursor:
         return f"{self.due_at.isoformat() if self.due_at else ''}_{self.id}"
 
     @classmethod
+    def of(cls, proposal: Proposal, order: str) -> "Cursor":
+        """Return where a proposal stands, as the object says; to a microsecond what the database sorts by."""
+        due = proposal.due_at
+        return cls(counts_as(due, proposal.risk, proposal.confidence) if due and order == URGENT else due, proposal.pk)
+
+    @classmethod
     def parse(cls, text: str) -> "Cursor | None":
         """Return the cursor of a URL; None, which is the first page, for anything that is none."""
         due, _, identifier = text.rpartition("_")

@@ -1,7 +1,6 @@
 """Sign one proposal, exactly as it was shown."""
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -55,7 +54,7 @@ def sign(request: HttpRequest, proposal: Proposal) -> HttpResponse:
         put(form, error)
         return part(request, PAGE, "#decision", drawn(request, proposal, form=form), status=422)
     say(request, proposal, Verdict(form.cleaned_data["type"]), outcome)
-    return leave(request, onwards(request, proposal.pk))
+    return leave(request, onwards(request, proposal))
 
 
 def say(request: HttpRequest, proposal: Proposal, verdict: Verdict, outcome: lifecycle.Outcome) -> None:
@@ -128,9 +127,9 @@ def put(form: DecisionForm, error: CountersignError) -> None:
             form.add_error(fields.get(first), f"{rest.replace('/', '.')}: {problem['detail']}" if rest else problem["detail"])
 
 
-def onwards(request: HttpRequest, pk: UUID) -> str:
-    """Return the address of what to read next, keeping the filters; the inbox when nothing waits."""
+def onwards(request: HttpRequest, proposal: Proposal) -> str:
+    """Return the address of what to read after this one, as it was before it was signed; the inbox when nothing waits."""
     filters = inbox.Filters.of(request.GET)
-    following = inbox.next_for(request.user, filters, pk)
+    following = inbox.next_for(request.user, filters, proposal)
     url = reverse("reviews:proposal", args=[following.pk]) if following else reverse("reviews:inbox")
     return f"{url}?{filters.query}" if filters.query else url

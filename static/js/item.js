@@ -32,7 +32,7 @@
   });
 
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id !== "raw-body") return;
+    if (event.detail.target?.id !== "raw-body") return; // none when Back drew the page again
     const dialog = document.getElementById("raw-view");
     if (!dialog.open) dialog.showModal();
   });

@@ -74,7 +74,7 @@ def test_next_and_beside_stay_among_what_was_searched_for(ask, reviewer):
     match = ask(incident_title="zanzibar too")
     ask(incident_title="zanzibar", source=SourceFactory(owner=reviewer))
 
-    assert inbox.next_for(reviewer, asked("q=zanzibar"), done.pk) == match
+    assert inbox.next_for(reviewer, asked("q=zanzibar"), done) == match
     assert other not in inbox.beside(reviewer, asked("q=zanzibar"), done).rows
     assert done in inbox.beside(reviewer, asked("q=zanzibar"), done).rows
 
