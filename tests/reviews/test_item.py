@@ -238,7 +238,8 @@ def test_it_costs_the_same_whatever_there_is_to_tell(page, ask, colleague):
         # each section, two for the precedents.
         with CaptureQueriesContext(connection) as counted:
             page.get(url(proposal))
-        counts.append(len(counted))
+        # A process asks the database for the time now and then, whatever page is drawn.
+        counts.append(sum("clock_timestamp()" not in one["sql"] for one in counted.captured_queries))
 
     assert counts[0] == counts[1] <= 30, counts
 
