@@ -3,16 +3,12 @@
 import asyncio
 import json
 import threading
-from contextlib import asynccontextmanager
 
 import pytest
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.handlers.asgi import ASGIHandler
 from django.core.signals import request_started
-from django.db import close_old_connections, connection, connections, reset_queries, transaction
+from django.db import close_old_connections, reset_queries, transaction
 from django.test import Client
 
 from escalations import audit, lifecycle, policies
@@ -21,6 +17,8 @@ from hitl_site.doors import MachineHandler, TwoDoors
 from reviews import live, live_rows
 from reviews.inbox import newest_entry
 from tests.factories import PersonFactory, ProposalFactory, role
+
+from .streaming import Stream, backends, do, session_of, streams, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,93 +48,6 @@ def application(transactional_db):
     yield TwoDoors(MachineHandler(), ASGIHandler())
     request_started.connect(close_old_connections)
     request_started.connect(reset_queries)
-
-
-def session_of(person):
-    session = SessionStore()
-    session[SESSION_KEY] = str(person.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = person.get_session_auth_hash()
-    session.save()
-    return session.session_key
-
-
-class Stream:
-    """One browser's stream, read as it comes."""
-
-    def __init__(self, application, key, query="", headers=()):
-        self.events = []
-        self.status = None
-        self.headers = {}
-        self.asked = False
-        self.gone = asyncio.Event()
-        self.task = asyncio.create_task(application(scope(key, query, headers), self.receive, self.send))
-
-    async def receive(self):
-        if not self.asked:
-            self.asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def hang_up(self):
-        self.gone.set()
-        await self.task
-
-    async def send(self, message):
-        if message["type"] == "http.response.start":
-            self.status, self.headers = message["status"], {name.lower(): value for name, value in message["headers"]}
-        for block in message.get("body", b"").decode().split("\n\n"):
-            fields = dict(line.split(": ", 1) for line in block.splitlines())
-            if "event" in fields:
-                self.events.append((fields["event"], fields["data"]))
-
-    @property
-    def named(self):
-        return {pk for event, data in self.events if event == "changed" for pk in json.loads(data)}
-
-    @property
-    def arrivals(self):
-        return sum(int(data) for event, data in self.events if event == "arrived")
-
-
-def scope(key, query="", headers=()):
-    cookie = f"{settings.SESSION_COOKIE_NAME}={key}".encode()
-    return {
-        "type": "http", "http_version": "1.1", "method": "GET", "path": "/live/", "raw_path": b"/live/", "query_string": query.encode(),
-        "root_path": "", "scheme": "http", "headers": [(b"host", b"testserver"), (b"cookie", cookie), *headers], "server": ("testserver", 80),
-    }  # fmt: skip
-
-
-async def until(condition, seconds=5):
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def streams(application, *keys, query=""):
-    """Open a stream for each key; when the block begins, all of them are read, and ended when it is left."""
-    opened = [Stream(application, key, query) for key in keys]
-    refused = lambda: sum(one.status == 204 for one in opened)  # noqa: E731
-    await until(lambda: all(one.status for one in opened) and len(live.feed().readers) == len(opened) - refused(), 30)
-    yield opened
-    await asyncio.gather(*(one.hang_up() for one in opened))
-    await until(lambda: not live.feed().readers)
-    if live.feed().task:
-        await live.feed().task
-
-
-async def do(function, *args, **options):
-    """Do something in another thread, as another process would."""
-
-    def run():
-        try:
-            return function(*args, **options)
-        finally:
-            connections.close_all()
-
-    return await asyncio.to_thread(run)
 
 
 def approve(proposal, person):
@@ -262,7 +173,6 @@ def test_who_may_not_read_any_more_is_cut_off(application, ask, reviewer, strang
         elif how == "new password":
             policies.save_person(reviewer, actor=ADMIN, password="another horse battery")
         else:
-            monkeypatch.setattr(live, "RECHECK", 0.1)
             Session.objects.filter(pk=keys[0]).delete()
 
     async def story():
@@ -320,15 +230,6 @@ def test_a_hundred_streams_hold_no_connection_and_no_thread(application, ask, re
     assert min(seen) <= before, "most of the time nothing is held at all"
     assert max(seen) - before <= 2, "the look itself, and who opens"
     assert grown <= 2 + 2, "the stream's own threads, and the test's"
-
-
-def backends():
-    """Return how many connections there are to this database, without the one that asks."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
-        count = cursor.fetchone()[0]
-    connection.close()
-    return count
 
 
 def test_one_look_costs_two_queries_whoever_reads(ask, django_assert_num_queries, reviewer):
@@ -403,7 +304,7 @@ def test_what_commits_late_is_told_all_the_same(application, ask, reviewer):
     asyncio.run(story())
 
 
-def test_a_storm_is_one_message(application, ask, reviewer):
+def test_a_storm_is_one_message(application, ask, reviewer, monkeypatch):
     proposals = [ask() for _ in range(3)]
     key = session_of(reviewer)
 
@@ -419,12 +320,8 @@ def test_a_storm_is_one_message(application, ask, reviewer):
             await until(lambda: stream.events)
             return stream.events
 
-    live_most = live.MOST_TOLD
-    try:
-        live.MOST_TOLD = 2
-        assert asyncio.run(story()) == [("everything", "")]
-    finally:
-        live.MOST_TOLD = live_most
+    monkeypatch.setattr(live, "MOST_TOLD", 2)
+    assert asyncio.run(story()) == [("everything", "")]
 
 
 def test_there_is_room_for_so_many_and_no_more(application, reviewer, stranger, monkeypatch):
