@@ -9,6 +9,8 @@ from django.shortcuts import get_object_or_404
 from escalations import authority
 from escalations.models import Incident, Person, Proposal, Role
 
+MOVED_ON = 20_000  # settled by other roles after one's own was asked: no more than these are listed
+
 
 def roles_of(person: Person) -> list[Role]:
     """Return the person's roles. One query for the life of this object, which is one request."""
@@ -44,7 +46,10 @@ def settled_for(person: Person) -> list[QuerySet[Proposal]]:
     if sees_everything(person):
         return [settled]
     ids = [role.pk for role in roles_of(person)]
-    elsewhere = settled.filter(asked__overlap=ids, asked__len__gt=1).exclude(role__in=ids)
+    moved_on = settled.filter(asked__overlap=ids, asked__len__gt=1).exclude(role__in=ids)
+    # A query of its own, which has nothing to go by but its index: there are few, and looking for the newest of them among all that
+    # was ever settled would read all of that.
+    elsewhere = settled.filter(pk__in=moved_on.order_by().values("pk")[:MOVED_ON])
     return [*(settled.filter(role=pk) for pk in ids), elsewhere] if ids else []
 
 

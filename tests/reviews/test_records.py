@@ -275,3 +275,14 @@ def test_the_story_reads_like_a_sentence(page, ask, reviewer):
     assert events["Context was added"].facts == [("questions answered", "1")]
     assert events["Withdrawn"].who == proposal.source.name
     assert events["Nothing is open any more"].who == ""
+
+
+def test_what_moved_on_to_another_role_stays_on_the_page_of_who_was_asked_first(page, ask, reviewer, stranger):
+    ours, theirs = role("finance"), role("security")
+    moved = decided(ask(role=theirs, asked=[ours.pk, theirs.pk], title="Turbine moved on"), stranger)
+    decided(ask(role=theirs), stranger)
+    own = decided(ask(title="Turbine"), reviewer)
+
+    assert [row.pk for row in page.get("/settled/").context["rows"]] == [own.pk, moved.pk]
+    assert {row.pk for row in page.get("/settled/?q=turbine").context["rows"]} == {own.pk, moved.pk}
+    assert len(page.get("/settled/?q=-other ").context["rows"]) == 2
