@@ -26,6 +26,12 @@ LOOKED_BACK = 2_000  # audit entries looked through for arrivals
 
 # What no list shows; args stay, for the sentence is made of them.
 HEAVY = ("content", "description", "args_schema", "claims", "policy", "rules")
+# What a row is made of; whoever draws more of it pays a query a row, and a test counts those.
+SHOWN = (
+    "source__name", "role__name", "incident__fingerprint", "test", "kind", "action", "args", "draft", "author", "title", "severity", "risk",
+    "confidence", "triggers", "state", "step", "due_at", "parked_at", "routed_at",
+    *(f"{who}__{name}" for who in ("claimed_by", "hold__person") for name in ("username", "first_name", "last_name")),
+)
 HEAVY_INCIDENT = ("incident__body", "incident__payload", "incident__context", "incident__raw", "incident__customer")
 
 
@@ -102,7 +108,7 @@ def rows_of(ids: Sequence[UUID], order: str) -> list[Proposal]:
         .filter(pk__in=ids)
         .annotate(place=PLACE[order])
         .select_related("source", "role", "claimed_by", "incident", "hold__person")
-        .defer(*HEAVY, *HEAVY_INCIDENT)
+        .only(*SHOWN)
         .in_bulk()
     )
     rows = [found[pk] for pk in ids if pk in found]

@@ -119,10 +119,16 @@ def test_two_queues_are_one_list(ask, signed_in):
 
 
 @pytest.mark.parametrize("size", [1, 30])
-def test_the_inbox_costs_the_same_whatever_its_length(page, ask, size, django_assert_num_queries):
+def test_the_inbox_costs_the_same_whatever_its_length(page, ask, colleague, size, django_assert_num_queries):
     source = SourceFactory()
     for number in range(size):
-        ask(source=source, incident_fingerprint=f"fp{number % 3}")
+        row = ask(source=source, incident_fingerprint=f"fp{number % 3}", step=number % 2, draft={"to": "a", "subject": "b", "body": "c"})
+        if number % 3 == 0:
+            lifecycle.claim(row.pk, person=colleague)
+        if number % 5 == 0:
+            Hold.objects.create(
+                proposal=row, person=colleague, type="approve", digest=row.args_digest, version=1, method="page", settles_at=clock.now()
+            )
 
     # session, person; preferences, the newest audit entry, roles, ids of the page, the page, twins; sources; own lists; count
     for url in ("/", "/?order=urgent"):
