@@ -165,14 +165,19 @@ def shapes_of(answers):
     return {shape for answer in pages for shape in Reader(answer.content.decode()).shapes}
 
 
-def test_every_payload_in_every_text_field_is_only_text_on_every_page(page, reviewer, ask, endless_columns):
-    every = payloads()
-    tame = [f"calm {at} https://ok.example/{at}" for at in range(BATCH)]
-    allowed = OFTEN | shapes_of(answers_about(page, reviewer, ask, tame)) | shapes_of(answers_about(page, reviewer, ask, ["calm" * 25_000]))
+PARTS = 4
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_payload_in_every_text_field_is_only_text_on_every_page(page, reviewer, ask, endless_columns, part):
+    mine = batches(payloads())[part::PARTS]
+    tame = [f"calm {at} https://ok.example/{at}" for at in range(20)]
+    calm = [answers_about(page, reviewer, ask, texts) for texts in (tame, ["calm" * 1_000])]
+    allowed = OFTEN.union(*map(shapes_of, calm))
 
     letters = 0
-    for at, hostile in enumerate(batches(every)):
-        answers = answers_about(page, reviewer, ask, hostile, again=at % 5 == 0)
+    for at, hostile in enumerate(mine):
+        answers = answers_about(page, reviewer, ask, hostile, again=at % 3 == 0)
         wrong = wrong_with(answers, hostile, allowed)
         assert not wrong, "\n".join(map(str, wrong[:20]))
         for subject, body in answers["mail"]:
@@ -180,4 +185,4 @@ def test_every_payload_in_every_text_field_is_only_text_on_every_page(page, revi
             assert len(subject.splitlines()) == 1 and len(subject) < 400
             assert "://" not in body.replace("http://testserver/", "") and not INVISIBLE.search(body), body
 
-    assert letters == len(batches(every))
+    assert letters == len(mine) > 0
