@@ -1,5 +1,7 @@
 """What every test may lean on. The database is real PostgreSQL; the network is closed but for this machine."""
 
+from contextlib import contextmanager
+
 import pytest
 import pytest_socket
 from django.db import connection
@@ -8,7 +10,7 @@ from django.utils.module_loading import import_string
 from django_q.models import OrmQ
 from pytest_django.plugin import blocking_manager_key
 
-from escalations import defaults
+from escalations import clock, defaults
 
 plain_flush = DatabaseOperations.sql_flush
 
@@ -77,3 +79,25 @@ def run_jobs(db):
         return ran
 
     return drain
+
+
+def standing_still(counting):
+    """Return the counter with the clock standing still: a process asks the database for the time now and then, and who counts
+    may be asked just then."""
+
+    @contextmanager
+    def counted(*args, **options):
+        with clock.frozen_at(clock.now()), counting(*args, **options) as context:
+            yield context
+
+    return counted
+
+
+@pytest.fixture
+def django_assert_num_queries(django_assert_num_queries):
+    return standing_still(django_assert_num_queries)
+
+
+@pytest.fixture
+def django_assert_max_num_queries(django_assert_max_num_queries):
+    return standing_still(django_assert_max_num_queries)

@@ -210,8 +210,8 @@ def _number(value: Any) -> float | None:
         except OverflowError:
             return math.inf
         return None if math.isnan(number) else number
-    if isinstance(value, str) and _PLAIN_NUMBER.match(value.strip()):
-        return float(value)
+    if isinstance(value, str) and _PLAIN_NUMBER.match(plain := value.strip()):
+        return float(plain)  # what strip() takes for white space, float() may not
     return None
 
 

@@ -1,7 +1,7 @@
 """Structural triggers: what is over a limit or cannot be read, cannot be undone, asks for a person, complains, or failed."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from escalations.floors.facts import context_texts
@@ -158,6 +158,7 @@ def test_nothing_makes_it_raise(args, request, exception, messages, attempts, se
 
 @settings(max_examples=150, deadline=None)
 @given(base=st.dictionaries(st.sampled_from(["amount", "rows", "value", "note"]), st.integers(-1000, 1000) | st.text(max_size=10), max_size=4), more=JSON, said=st.text(max_size=40))
+@example(base={"amount": "0\x1f"}, more=None, said="")
 def test_more_args_and_more_words_never_take_a_trigger_away(base, more, said):
     request = "I want to speak to a human. I want to file a complaint."
     before = fired(facts("delete_rows", base, request=request))
