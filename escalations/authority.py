@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from email.utils import parseaddr
 
 from django.db.models import Q, QuerySet
@@ -14,14 +15,14 @@ _ADDRESS = re.compile(r"[^\s<>()\[\]{},;:\"']+@[^\s<>()\[\]{},;:\"'@]+")
 NEEDS_THE_PAGE = frozenset({"irreversible", "high_stakes"})  # a token that nobody sits behind may not sign these
 
 
-def readable_by(person: Person) -> ProposalQuerySet:
+def readable_by(person: Person, roles: Iterable[Role] | None = None) -> ProposalQuerySet:
     """Return the proposals this person may read: those their roles were ever asked for; all, for managers and auditors.
 
-    Costs one query for the roles.
+    Costs one query for the roles; none when they were just read.
     """
     if not person.is_active:
         return Proposal.objects.none()
-    roles = list(person.roles())
+    roles = list(person.roles() if roles is None else roles)
     if person.is_superuser or any(role.sees_everything or role.decides_everything for role in roles):
         return Proposal.objects.all()
     ids = [role.pk for role in roles]
@@ -42,8 +43,10 @@ def readers_of(proposal: Proposal) -> QuerySet[Person]:
     return people.distinct().order_by("first_name", "last_name", "username")
 
 
-def why_not(person: Person, proposal: Proposal, *, interactive: bool = True) -> CountersignError | None:
-    """Return why this person may not decide this proposal now, or None. Two queries.
+def why_not(
+    person: Person, proposal: Proposal, *, interactive: bool = True, roles: Iterable[Role] | None = None
+) -> CountersignError | None:
+    """Return why this person may not decide this proposal now, or None. Two queries; a page that just read the roles gives them.
 
     Law 8: a member of the current role, or a manager; never the source's owner, never the person it is asked on behalf of, never
     who edited it into what it is, administrators included. `interactive` says that a person is there at this moment: a plain
@@ -55,7 +58,7 @@ def why_not(person: Person, proposal: Proposal, *, interactive: bool = True) -> 
         return OwnRequest()
     if proposal.routed_at is None:
         return IllegalMove("This has not been routed to anybody yet.")
-    roles = list(person.roles())
+    roles = person.roles() if roles is None else roles
     if not any(role.pk == proposal.role_id or role.decides_everything for role in roles):
         return NotYourQueue(role=proposal.role.name if proposal.role else None)
     if not interactive and NEEDS_THE_PAGE & set(proposal.trigger_names):

@@ -25,6 +25,7 @@ from escalations.models import (
 from escalations.states import Floor, State, Verdict
 
 from . import reading, story, values
+from .access import roles_of
 from .context import Context, context_of, exception_of, text, without_exception
 from .inbox import newest_entry
 from .precedents import Precedent, nearest
@@ -100,7 +101,7 @@ class Dossier:
         self.seen_entry = newest_entry()  # the audit entry this page was drawn after: what came later is "what changed"
         self.sentence = asked(proposal, most=5)
         self.options = options_of(proposal)
-        self.why_not: CountersignError | None = authority.why_not(person, proposal) if pending else None
+        self.why_not: CountersignError | None = authority.why_not(person, proposal, roles=roles_of(person)) if pending else None
         held = pending and proposal.claim_until and proposal.claim_until > clock.now()
         self.holder: Person | None = proposal.claimed_by if held else None  # a colleague's living claim, or one's own
         self.hidden = has_hidden(proposal.content) or "\\u" in proposal.content
@@ -197,7 +198,7 @@ class Dossier:
     @cached_property
     def revisions(self) -> list["Revision"]:
         """Return the line of revisions. One query; none for a first one that is open, for only a settled one has a successor."""
-        if self.proposal.revision == 1 and self.proposal.state == State.PENDING:
+        if self.proposal.is_alone:
             return [Revision(self.proposal, [], 0)]
         return revisions_of(self.proposal)
 

@@ -1,6 +1,7 @@
 """What the URL of the inbox asks for."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from urllib.parse import urlencode
 
 from django.db.models import Q
@@ -41,7 +42,7 @@ class Filters:
         said = {one.name: query.get(one.name, "").replace("\0", "").strip()[:120] for one in fields(cls)}
         return cls(**{name: text for name, text in said.items() if name not in known or text in known[name]})
 
-    @property
+    @cached_property  # a list asks in each of its rows
     def query(self) -> str:
         """Return the filters as a query string without the question mark; empty when nothing is asked for."""
         return urlencode({one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name)})

@@ -7,7 +7,7 @@ from functools import cached_property
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, Q, QuerySet, Value
 
 from escalations.models import AuditEntry, Person, Proposal, Role, Source
 from escalations.states import TRIGGERS, Kind, Risk, Severity, State
@@ -62,14 +62,31 @@ def queues(person: Person, filters: Filters) -> list[QuerySet[Proposal]]:
     return [rows.filter(role=role) for role in roles]
 
 
-def _first(parts: Sequence[QuerySet], order: str, size: int, *, backwards: bool = False) -> list[UUID]:
+def _first(parts: Sequence[QuerySet], order: str, size: int) -> list[UUID]:
     """Return the ids of the first rows of several querysets in this order. One query, none without parts."""
     if not parts:
         return []
-    by = ("-place", "-id") if backwards else ("place", "id")
-    cut = [rows.annotate(place=PLACE[order]).order_by(*by).values("id", "place")[:size] for rows in parts]
-    merged = cut[0].union(*cut[1:], all=True).order_by(*by)[:size] if len(cut) > 1 else cut[0]
+    cut = [_cut(rows, order, size) for rows in parts]
+    merged = cut[0].union(*cut[1:], all=True).order_by("place", "id")[:size] if len(cut) > 1 else cut[0]
     return [row["id"] for row in merged]
+
+
+def _cut(rows: QuerySet, order: str, size: int, *, above: bool = False) -> QuerySet:
+    """Return id and place of the first rows of one queryset; of its last ones where they stand `above` something."""
+    by = ("-place", "-id") if above else ("place", "id")
+    return rows.annotate(place=PLACE[order], above=Value(above)).order_by(*by).values("id", "place", "above")[:size]
+
+
+def _around(parts: Sequence[QuerySet], order: str, here: Cursor | None) -> list[UUID]:
+    """Return the ids of the few rows before the cursor and of those from it on. One query, none without parts."""
+    cut = [_cut(rows, order, ABOVE, above=True) for rows in (_before(parts, order, here) if here else ())]
+    cut += [_cut(rows, order, BESIDE) for rows in _behind(parts, order, here, itself=True)]
+    found = list(cut[0].union(*cut[1:], all=True)) if len(cut) > 1 else list(*cut)
+    ids: dict[bool, list[UUID]] = {True: [], False: []}
+    for row in sorted(found, key=lambda row: (row["place"] is None, row["place"] or 0, row["id"])):
+        ids[row["above"]].append(row["id"])
+    above = ids[True][-ABOVE:]
+    return [*above, *ids[False][: BESIDE - len(above)]]
 
 
 def _behind(parts: Sequence[QuerySet], order: str, after: Cursor | None, *, itself: bool = False) -> list[QuerySet]:
@@ -145,6 +162,7 @@ class Side:
     person: Person
     filters: Filters
     proposal: Proposal
+    after: int | None = None  # the audit entry the page was drawn after, where it is known
 
     @property
     def asked(self) -> str:
@@ -156,14 +174,14 @@ class Side:
 
     @cached_property
     def since(self) -> int:
-        """Return the audit entry after which the list was drawn. One query."""
-        return newest_entry()
+        """Return the audit entry after which the list was drawn. One query, unless the page knows it."""
+        return newest_entry() if self.after is None else self.after
 
     @cached_property
     def rows(self) -> list[Proposal]:
         """Return the rows, the item among them while it is open and the filters leave it.
 
-        Four queries and one for the order by urgency; roles and preference aside.
+        Three queries and one for the order by urgency; roles and preference aside.
         """
         self.since  # noqa: B018 - before the rows: what comes in between is announced rather than missed
         if self.filters.q:
@@ -171,9 +189,7 @@ class Side:
         parts = queues(self.person, self.filters)
         due = Cursor(self.proposal.due_at, self.proposal.pk)
         here = due if self.order == DUE else place_of(self.proposal.pk, self.order)
-        above = _first(_before(parts, self.order, here), self.order, ABOVE, backwards=True)[::-1] if here else []
-        below = _first(_behind(parts, self.order, here, itself=True), self.order, BESIDE - len(above))
-        return rows_of([*above, *below], self.order)
+        return rows_of(_around(parts, self.order, here), self.order)
 
     @cached_property
     def twins(self) -> dict[tuple[int, str], int]:
@@ -190,9 +206,9 @@ class Side:
         return f"after={Cursor(self.rows[-1].place, self.rows[-1].pk)}".replace("+", "%2B") if len(self.rows) == BESIDE else ""
 
 
-def beside(person: Person, filters: Filters, proposal: Proposal) -> Side:
-    """Return the list in which this proposal stands, around it. No query until it is drawn."""
-    return Side(person, filters, proposal)
+def beside(person: Person, filters: Filters, proposal: Proposal, after: int | None = None) -> Side:
+    """Return the list in which this proposal stands, around it; `after` is the page's newest audit entry. No query until it is drawn."""
+    return Side(person, filters, proposal, after)
 
 
 def waiting(person: Person, filters: Filters | None = None) -> int:

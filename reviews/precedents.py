@@ -11,8 +11,9 @@ from escalations.floors.spotting import form_of
 from escalations.models import Incident, Person, Proposal
 from escalations.states import UNDECIDED
 
-from . import access
+from . import access, veil
 from .values import plain
+from .veil import NOTHING, Veil
 
 NEAREST = 3
 LOOKED_THROUGH = 50  # decisions, newest first, among which the nearest are looked for
@@ -20,30 +21,34 @@ BOUND = 300  # of the same action, newest first, among which those are that this
 CITED = 3
 MOST_LEAVES = 60
 LONGEST = 2_000  # characters of a text that are compared
+HEAVY = ("content", "rules", "policy", "args_schema", "description", "claims", "triggers")  # not told of a decision that is cited
 
 
 @dataclass
 class Precedent:
     """A decided proposal and what makes it similar. `near` is between 0 and 1."""
 
-    proposal: Proposal
+    proposal: Proposal  # of those that are shown, with its decision
     near: float
     same_fingerprint: bool = False
     same: list[str] = field(default_factory=list)  # args that are equal
     other: list[tuple[str, str, str]] = field(default_factory=list)  # args that differ: (name, then, here)
     others_more: int = 0
+    veil: Veil = NOTHING  # over what is told of it: what is revealed is revealed of another one
 
 
 def nearest(proposal: Proposal, person: Person) -> list[Precedent]:
-    """Return the nearest decisions this person may read, nearest first. At most three queries."""
+    """Return the nearest decisions this person may read, nearest first. At most four queries.
+
+    They are compared by what was signed alone; only of the nearest the rest is read.
+    """
     decided = (
         access.proposals_for(person)
         .filter(source_id=proposal.source_id, settled_at__isnull=False, test=proposal.test)
         .exclude(state__in=UNDECIDED)
         .exclude(incident_id=proposal.incident_id)
-        .select_related("decision")
-        .defer("content", "rules", "policy", "args_schema", "description")
         .order_by("-settled_at")
+        .only("args", "draft")
     )
     found: dict[Any, Precedent] = {}
     fingerprint = proposal.incident.fingerprint
@@ -55,7 +60,12 @@ def nearest(proposal: Proposal, person: Person) -> list[Precedent]:
         same_action = decided.filter(pk__in=_newest_of(proposal))[:LOOKED_THROUGH]
         found |= {one.pk: likeness(proposal, one) for one in same_action if one.pk not in found}
     ordered = sorted(found.values(), key=lambda one: (not one.same_fingerprint, -round(one.near, 2)))  # stable: newest first
-    return ordered[:NEAREST]
+    nearest_ones = {one.proposal.pk: one for one in ordered[:NEAREST]}
+    whole = Proposal.objects.select_related("decision").defer(*HEAVY).in_bulk(list(nearest_ones)) if nearest_ones else {}
+    for pk, one in nearest_ones.items():
+        one.proposal = whole[pk]
+        one.veil = veil.of(person, [one.proposal, proposal])
+    return list(nearest_ones.values())
 
 
 def _newest_of(proposal: Proposal) -> QuerySet:

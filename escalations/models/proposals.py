@@ -166,6 +166,11 @@ class Proposal(models.Model):
         return f"/proposals/{self.pk}/"
 
     @property
+    def is_alone(self) -> bool:
+        """Say whether its line has no other revision: only a settled one has a successor."""
+        return bool(self.revision == 1 and self.state == State.PENDING)
+
+    @property
     def trigger_names(self) -> list[str]:
         return [trigger["name"] for trigger in self.triggers]
 

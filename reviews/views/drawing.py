@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from escalations.defaults import CATEGORIES
-from escalations.models import Proposal, Role
+from escalations.models import Proposal
 from escalations.states import Severity, State
 
 from .. import deciding, dossier, inbox, veil
@@ -35,8 +35,7 @@ def drawn(request: HttpRequest, proposal: Proposal, *, form: DecisionForm | None
         "panel": panel,
         "typed": panel.typed,
         "filters": filters,
-        "side": inbox.beside(request.user, filters, proposal),
-        "roles": Role.objects.order_by("name"),
+        "side": inbox.beside(request.user, filters, proposal, read.seen_entry),
         "severities": Severity.values,
         "categories": list(CATEGORIES),
         **extra,

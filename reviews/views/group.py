@@ -10,7 +10,7 @@ from escalations.defaults import CATEGORIES
 from escalations.models import Proposal
 from escalations.states import Severity, Verdict
 
-from .. import deciding, groups, held, values, veil
+from .. import access, deciding, groups, held, values, veil
 from ..dossier import options_of
 from ..forms import DecisionForm, Problem
 from ..partials import page, part
@@ -26,7 +26,7 @@ def show(request: HttpRequest) -> HttpResponse:
     """Show the twins of one source and fingerprint; POST decides those that are ticked. When all are settled, show as what."""
     source, fingerprint, digest = (request.GET.get(name, "").replace("\0", "") for name in ("source", "fingerprint", "digest"))
     group = groups.group_of(request.user, source, fingerprint, digest)
-    over = veil.of(request.user, [twin.proposal for twin in group.twins])
+    over = veil.of_whole(request.user, [twin.proposal for twin in group.twins])
     context = {"veil": over, "source": source, "fingerprint": fingerprint, "digest": digest, "group": group}
     if request.method == "POST":
         return sign(request, group, context)
@@ -60,14 +60,14 @@ def offered(request: HttpRequest, group: groups.Group, over: veil.Veil, form: De
         "acknowledgement": is_acknowledgement(first),
         "severities": Severity.values,
         "categories": list(CATEGORIES),
-        "why_not": authority.why_not(request.user, first),
+        "why_not": authority.why_not(request.user, first, roles=access.roles_of(request.user)),
         "args": values.table(first.args)[0],
     }
 
 
 def sign(request: HttpRequest, group: groups.Group, context: dict[str, Any]) -> HttpResponse:
     """Decide the ticked rows and list what became of each, 200 or 409."""
-    source, fingerprint, over = context["source"], context["fingerprint"], context["veil"]
+    source, fingerprint = context["source"], context["fingerprint"]
     picks = [pick for text in request.POST.getlist("pick")[: groups.MOST] if (pick := groups.Pick.parse(text))]
     shown = groups.picked(request.user, source, fingerprint, picks)
     picks = [pick for pick in picks if pick.pk in shown]  # a form of this page names no row of another
@@ -75,6 +75,8 @@ def sign(request: HttpRequest, group: groups.Group, context: dict[str, Any]) -> 
     if first is None:
         said = [Problem("", "None of these is open any more.")]
         return part(request, PAGE, "#group", {**context, "problems": said}, status=409)
+    over = veil.of_whole(request.user, [*shown.values(), *(twin.proposal for twin in group.twins)])
+    context["veil"] = over
     form, problems = read(request, first, picks, shown, over)
     if problems or "show" in request.POST:
         context |= {"problems": problems, "picked": {str(pick) for pick in picks}, "switched": "show" in request.POST}
@@ -84,7 +86,7 @@ def sign(request: HttpRequest, group: groups.Group, context: dict[str, Any]) -> 
     if any(one.held for one in results):
         held.remember(request)
     left = groups.group_of(request.user, source, fingerprint, context["digest"])
-    over = veil.of(request.user, [*shown.values(), *(twin.proposal for twin in left.twins)])
+    over = veil.of_whole(request.user, [*shown.values(), *(twin.proposal for twin in left.twins)])
     context |= {"veil": over, "results": results, "group": left, "signed": sum(one.status == 200 for one in results)}
     return part(request, PAGE, "#group", {**context, **offered(request, left, over)})
 

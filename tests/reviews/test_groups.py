@@ -86,9 +86,8 @@ def test_the_group_costs_the_same_whatever_its_size(page, ask, size, django_asse
     for _ in range(size):
         ask(source=source, incident_fingerprint="fp")
 
-    # session, person, newest incidents, may-I-read roles, twins; may-I-decide: owner and roles; inbox roles and count;
-    # preferences
-    with clock.frozen_at(clock.now()), django_assert_num_queries(10):
+    # session, person, newest incidents, roles, twins; may-I-decide: owner; inbox count; preferences
+    with clock.frozen_at(clock.now()), django_assert_num_queries(8):
         page.get(URL)
 
 

@@ -196,7 +196,7 @@ def test_the_list_beside_costs_the_same_whatever_its_length(ask, reviewer, size,
 
     with django_assert_num_queries(0):
         side = inbox.beside(person, asked(order="urgent"), rows[size // 2])
-    with django_assert_num_queries(6):  # newest entry, roles, the place, before, from there on, the rows
+    with django_assert_num_queries(5):  # newest entry, roles, the place, what stands around it, the rows
         assert side.rows
     with django_assert_num_queries(0):
         assert side.veil and side.since is not None and not side.twins

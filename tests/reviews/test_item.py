@@ -234,14 +234,14 @@ def test_it_costs_the_same_whatever_there_is_to_tell(page, ask, colleague):
         ContextItem.objects.create(incident=rich.incident, context=CONTEXT)
     counts = []
     for proposal in (bare, rich):
-        # session, person, proposal and its veil; roles and preferences; may I decide; the list beside it; the glance; then one for
-        # each section, two for the precedents.
+        # session, person, roles, proposal and its veil; count and preferences; the list beside it; the glance; then one for each
+        # section, two for the precedents.
         with CaptureQueriesContext(connection) as counted:
             page.get(url(proposal))
         # A process asks the database for the time now and then, whatever page is drawn.
         counts.append(sum("clock_timestamp()" not in one["sql"] for one in counted.captured_queries))
 
-    assert counts[0] == counts[1] <= 30, counts
+    assert counts[0] == counts[1] <= 21, counts
 
 
 def test_signing_still_works_from_the_page(page, attack):

@@ -246,9 +246,8 @@ def test_the_page_costs_the_same_however_long_its_history_is(page, ask, reviewer
         lifecycle.comment(proposal.pk, person=reviewer, text=f"comment {number}")
     proposal.refresh_from_db()
 
-    # session, person, proposal, veil, inbox roles and count; roles twice more (may I read, may I decide), the list beside it (6), the
-    # glance, then one for each section.
-    with django_assert_max_num_queries(32):
+    # session, person, roles, proposal, veil; count and preferences; the list beside it (3); the glance, then one for each section.
+    with django_assert_max_num_queries(22):
         page.get(url(proposal))
 
 
