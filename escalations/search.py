@@ -28,6 +28,8 @@ MOST_BYTES = 300_000
 MOST_PLACES = 40  # of one word
 LONGEST_WORD = 64
 MOST_ITEMS = 200  # of context that was added later
+LONGEST_NAME = 100  # characters of a name, the last ones: it is said with each of its values again
+CUT = 200  # characters before the end of a text that was cut: half of a number is in no list of numbers
 SHORTEST_KNOWN = 5  # characters of a sensitive value that is left out wherever else it stands
 
 # Chinese, Japanese and Korean stand without spaces: each sign is a word there, and a word of theirs a phrase.
@@ -96,7 +98,7 @@ def lines(value: Any) -> Iterator[str]:
     while waiting:
         name, one = waiting.pop()
         if isinstance(one, dict):
-            waiting += [(str(key), inner) for key, inner in reversed(one.items())]
+            waiting += [(str(key)[-LONGEST_NAME:], inner) for key, inner in reversed(one.items())]
         elif isinstance(one, list):
             waiting += [(name, inner) for inner in reversed(one)]
         elif one not in (None, "") and not isinstance(one, bool):
@@ -108,7 +110,10 @@ def vector(parts: Iterable[tuple[str, str]]) -> str:
     """Return the tsvector of weighted texts, written out; within PostgreSQL's limits whatever the texts are."""
     places: dict[str, list[str]] = {}
     place = size = 0
-    for weight, text in without_sensitive([(weight, folded(text[:LONGEST_TEXT])) for weight, text in parts]):
+    given = list(parts)
+    plain = without_sensitive([(weight, folded(text[:LONGEST_TEXT])) for weight, text in given])
+    for (weight, text), (_, whole) in zip(plain, given, strict=True):
+        text = text if len(whole) <= LONGEST_TEXT else text[:-CUT]
         mark = weight if weight != "D" else ""
         for word in cut(text):
             known = places.get(word)

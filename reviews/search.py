@@ -20,7 +20,7 @@ from django.db.models import Expression, F, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from escalations.models import Proposal
-from escalations.search import cut, lines, without_sensitive
+from escalations.search import CUT, cut, lines, without_sensitive
 
 from .sentences import Bit
 
@@ -270,14 +270,15 @@ def _words_in(pattern: re.Pattern[str], text: str | None) -> int:
 
 
 def _readable(text: str) -> str:
-    """Return JSON as "name: value" and so on, anything else as it is, without what is sensitive."""
+    """Return JSON as "name: value" and so on, anything else as it is, without what is sensitive, whole or cut in two by READ."""
+    whole = len(text) < READ
     if text[:1] in ("{", "["):
         try:
             text = "; ".join(lines(json.loads(text)))
         except ValueError:  # it was cut
             text = text.replace("\\n", " ")
     [(_, plain)] = without_sensitive([("", text)])
-    return " ".join(plain.split())
+    return " ".join((plain if whole else plain[:-CUT]).split())
 
 
 def _around(pattern: re.Pattern[str], text: str) -> list[Bit]:

@@ -64,6 +64,7 @@ def spans(text: str) -> list[Span]:
 
 
 def _found_in(text: str) -> Iterator[tuple[int, int, str, str]]:
+    closed = 0  # where the last key that was found ends: a thousand that begin before it end there too
     for index in sorted(_ALL.Match(text) or ()):
         kind, compiled = _COMPILED[index]
         for match in (_CARDS if kind.sure is card else compiled).finditer(text):
@@ -73,8 +74,10 @@ def _found_in(text: str) -> Iterator[tuple[int, int, str, str]]:
                 continue
             start, end = match.span(1)
             if value.startswith("-----BEGIN"):  # the key itself is what follows
-                closed = text.find("-----END", end)
-                end = len(text) if closed < 0 else closed
+                if closed < end:
+                    closed = text.find("-----END", end)
+                    closed = len(text) if closed < 0 else closed
+                end = closed
             elif isinstance(number, str) and kind.sure is not card:  # behind one card in a run there may stand another
                 start, end = _part_of(value, number, start)
             elif kind.sure is _secret and (quote := _QUOTE.search(value)) and quote.start() >= 3:
@@ -136,13 +139,10 @@ def ibans(text: str) -> set[str]:
 
 def luhn(digits: str) -> bool:
     """Return whether a string of digits passes the Luhn check."""
-    total = 0
-    for place, character in enumerate(reversed(digits)):
-        value = int(character)
-        if place % 2:
-            value = value * 2 - 9 if value > 4 else value * 2
-        total += value
-    return bool(digits) and total % 10 == 0
+    return bool(digits) and (sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2].translate(_DOUBLED)))) % 10 == 0
+
+
+_DOUBLED = str.maketrans("0123456789", "0246813579")
 
 
 def _digits(value: str) -> str:
@@ -159,6 +159,7 @@ _ISSUERS = (
     (re.compile(r"62|81"), (16, 17, 18, 19)),  # UnionPay
     (re.compile(r"50|5[6-9]|6[37]"), (16, 18, 19)),  # Maestro, at its usual lengths
 )
+_FIRST = frozenset("234568")  # what one of these begins with: looked at before the digits are added up
 
 
 def card(value: str) -> str:
@@ -179,11 +180,11 @@ def card(value: str) -> str:
 
 
 def _is_card(number: str, *, grouped: bool) -> bool:
-    if len(set(number)) == 1 or not luhn(number):
+    if number[0] not in _FIRST or len(set(number)) == 1:
         return False
     if len(number) in (13, 14) and not grouped:
         return False  # as often a moment in milliseconds or a barcode
-    return any(prefix.match(number) and len(number) in lengths for prefix, lengths in _ISSUERS)
+    return luhn(number) and any(prefix.match(number) and len(number) in lengths for prefix, lengths in _ISSUERS)
 
 
 _IBAN_LENGTH = {

@@ -18,6 +18,27 @@ from .room import moment, shown
 
 register = template.Library()
 
+
+class Veiled(template.Node):
+    """What is drawn under another veil than its page's: it tells of another incident."""
+
+    def __init__(self, over: template.base.FilterExpression, nodelist: template.NodeList) -> None:
+        self.over, self.nodelist = over, nodelist
+
+    def render(self, context: template.Context) -> SafeString:
+        with veil.drawn(self.over.resolve(context)):
+            return self.nodelist.render(context)
+
+
+@register.tag
+def veiled(parser: template.base.Parser, token: template.base.Token) -> Veiled:
+    """Draw what stands up to `endveiled` under this veil."""
+    _, over = token.split_contents()
+    nodelist = parser.parse(("endveiled",))
+    parser.delete_first_token()
+    return Veiled(parser.compile_filter(over), nodelist)
+
+
 FOLDED = 1_200  # characters from which on a text is folded
 AROUND = 120  # characters shown before and after a value in a folded text
 EXCERPTS = 3

@@ -3,8 +3,6 @@
 import zoneinfo
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import reduce
-from operator import add
 from typing import Any
 
 from django import template
@@ -30,9 +28,9 @@ def shown(value: Any) -> SafeString:
     Linear in its length.
     """
     written = "" if value is None else plain(value)
-    over = veil.current()
-    if over.hides(written):
-        return format_html_join("", "{}", ((_tokens(part) if span is None else _masked(span),) for part, span in over.pieces(written)))
+    pieces = list(veil.current().pieces(written))
+    if any(span for _, span in pieces):
+        return format_html_join("", "{}", ((_tokens(part) if span is None else _masked(span),) for part, span in pieces))
     return _tokens(written)
 
 
@@ -56,15 +54,20 @@ def _hidden(token: str) -> SafeString:
     return format_html('<mark class="hidden-char">{}</mark>', token)
 
 
-WRAP = {"name": '<span class="arg-name">{}</span>', "value": '<b class="value">{}</b>', "code": "<code>{}</code>", "mark": "<mark>{}</mark>"}
+WRAP = {
+    "say": ("", ""),
+    "name": ('<span class="arg-name">', "</span>"),
+    "value": ('<b class="value">', "</b>"),
+    "code": ("<code>", "</code>"),
+    "mark": ("<mark>", "</mark>"),
+}
 
 
 @register.filter
 def sentence(bits: Iterable[Bit]) -> SafeString:
     """Return a sentence of ours; what it quotes stands out and is shown like any untrusted text."""
-    parts = (shown(one) if kind == "say" else format_html(WRAP[kind], shown(one)) for kind, one in bits)
-    # Adding what is safe to what is safe stays safe; joining would have to escape everything once more.
-    return reduce(add, parts, SafeString())
+    # What `shown` returns is escaped; to format and join it once more took a tenth of a list's time.
+    return SafeString("".join(f"{WRAP[kind][0]}{shown(one)}{WRAP[kind][1]}" for kind, one in bits))
 
 
 @register.filter
