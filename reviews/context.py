@@ -1,11 +1,12 @@
 """What a source sent along, in the parts we know and in the order it was said; whatever else it holds is kept, so that nothing is
 left unseen."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from escalations.floors.provenance import AGENT, OPERATOR, PERSON, TOOL, parts_of, text_of
+from escalations.floors.provenance import AGENT, OPERATOR, PERSON, TOOL, Part, parts_of, text_of
 from escalations.floors.text import has_hidden
 
 from . import values
@@ -61,6 +62,7 @@ class Context:
     turns: list[Turn]
     links: list[Link]
     rest: str
+    parts: list[Part]  # the same texts with who said them, to look for values in
     at: Any = None
 
     @property
@@ -78,16 +80,17 @@ def context_of(raw: Any, at: Any = None, prefix: str = "c0") -> Context:
     raw = raw if isinstance(raw, dict) else {"context": raw} if raw else {}
     rest = dict(raw)
     known = {name: text(rest.pop(name, None)) for name in ("request", "summary", "why")}
-    turns = turns_of(raw, prefix)
+    parts = parts_of(raw, prefix)
+    turns = turns_of(raw, parts, prefix)
     for name in ("messages", "attempts"):
         rest.pop(name, None)
     links = [link(one) for one in listed(rest.pop("links", None))]
-    return Context(turns=turns, links=links, rest=text(rest) if rest else "", at=at, **known)
+    return Context(turns=turns, links=links, rest=text(rest) if rest else "", parts=parts, at=at, **known)
 
 
-def turns_of(raw: dict[str, Any], prefix: str) -> list[Turn]:
+def turns_of(raw: dict[str, Any], parts: Iterable[Part], prefix: str) -> list[Turn]:
     """Return the request, the messages and the calls as one timeline; by their times where all have them, else as they were sent."""
-    kinds = {part.anchor: part.kind for part in parts_of(raw, prefix)}
+    said = {part.anchor: part for part in parts}
     first = []
     if request := text_of(raw.get("request")):
         first = [Turn(WHO[PERSON], PERSON, [Said(f"{prefix}-request", "", request, PERSON)])]
@@ -95,13 +98,13 @@ def turns_of(raw: dict[str, Any], prefix: str) -> list[Turn]:
     for number, one in enumerate(listed(raw.get("messages"))):
         message = one if isinstance(one, dict) else {"content": one}
         anchor = f"{prefix}-message-{number}"
-        kind, role = kinds.get(anchor, TOOL), text_of(message.get("role")).strip()
-        turns.append(Turn(role or "somebody", kind, [Said(anchor, "", text_of(message.get("content")), kind)], text(message.get("at"))))
+        kind, role = said[anchor].kind, text_of(message.get("role")).strip()
+        turns.append(Turn(role or "somebody", kind, [Said(anchor, "", said[anchor].text, kind)], text(message.get("at"))))
     for number, one in enumerate(listed(raw.get("attempts"))):
         call = one if isinstance(one, dict) else {"tool": one}
         anchor = f"{prefix}-call-{number}"
-        said = [(name, AGENT if name == "arguments" else TOOL, text_of(call.get(name))) for name in ("arguments", "result", "error")]
-        texts = [Said(f"{anchor}-{name}", name, words, kind) for name, kind, words in said if words]
+        told = [(name, said.get(f"{anchor}-{name}")) for name in ("arguments", "result", "error")]
+        texts = [Said(one.anchor, name, one.text, one.kind) for name, one in told if one and one.text]
         turns.append(Turn(text_of(call.get("tool")) or "a tool without a name", "call", texts, text(call.get("at")), number + 1))
     return first + (sorted(turns, key=lambda turn: turn.at) if all(turn.at for turn in turns) else turns)
 

@@ -153,8 +153,8 @@ class Dossier:
         proposal, incident = self.proposal, self.incident
         titled = {"the title": incident.title, "the description": proposal.description, "why it asks": self.context.why}
         own = [("said-h", label, said) for label, said in titled.items()]
-        raw = [incident.context, *(one.context for one in self._added)]
-        return reading.parts_read(raw, payload=self.payload, customer=self.customer, body=incident.body, said=own)
+        told = [part for context in (self.context, *self.added) for part in context.parts]
+        return reading.parts_read(told, payload=self.payload, customer=self.customer, body=incident.body, said=own)
 
     @cached_property
     def args(self) -> reading.Reading:

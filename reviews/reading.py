@@ -20,7 +20,6 @@ from escalations.floors.provenance import (
     Place,
     leaves,
     origins,
-    parts_of,
 )
 
 from . import formats, values
@@ -87,9 +86,10 @@ class Reading:
         return [flag for value in self.values for flag in value.flags]
 
 
-def parts_read(contexts: Sequence[Any], *, payload: Any, customer: Any, body: str, said: Iterable[tuple[str, str, str]]) -> list[Part]:
-    """Return all that was said or read, in order. `said` is what the agent says of itself: (anchor, label, text)."""
-    out = [part for number, one in enumerate(contexts) for part in parts_of(one, f"c{number}")]
+def parts_read(told: Iterable[Part], *, payload: Any, customer: Any, body: str, said: Iterable[tuple[str, str, str]]) -> list[Part]:
+    """Return all that was said or read, in order: what the contexts told first. `said` is what the agent says of itself: (anchor,
+    label, text)."""
+    out = list(told)
     for anchor, label, sent in (("payload", "the payload", payload), ("customer", "the customer's record", customer)):
         if sent not in (None, "", {}, []):
             out.append(Part(RECORD, anchor, label, sent if isinstance(sent, str) else values.editable(sent)))
