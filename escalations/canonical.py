@@ -15,6 +15,7 @@ from typing import Any
 import rfc8785
 
 LARGEST_INTEGER = 2**53 - 1
+LONGEST_PATH = 2_000  # characters of the pointer to a value: it is said with each value, ten thousand times
 CONTENT_VERSION = 1
 
 _UNSIGNABLE_TEXT = re.compile("[\x00\ud800-\udfff]")
@@ -86,6 +87,9 @@ def _unsignable(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, one in value.items():
             below = f"{pointer}/{escape(key)}"
+            if len(below) > LONGEST_PATH:
+                yield pointer, f"the names that lead to {below[-40:]} have more than {LONGEST_PATH} characters: nobody reads that"
+                continue
             if _UNSIGNABLE_TEXT.search(key):
                 yield below, "a key has a NUL or a lone surrogate in it"
             yield from _unsignable(one, below)

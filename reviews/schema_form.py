@@ -331,7 +331,7 @@ def number(typed: str, *, whole: bool = False) -> int | float:
     if not NUMBER.match(written):
         raise ValueError(f"{written[:40]} is no number: write digits, with a point before decimals and nothing between thousands.")
     found: int | float = json.loads(written, parse_float=Literal) if len(written) < 400 else float("inf")
-    if whole and not float(found).is_integer():
+    if whole and not isinstance(found, int) and not found.is_integer():
         raise ValueError(f"{written[:40]} is no whole number.")
     return found
 

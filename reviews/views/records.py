@@ -12,6 +12,7 @@ from .. import dossier, export, settled, story, veil
 from ..access import incident_for
 from ..order import Cursor
 from ..partials import page, part
+from .inbox import number
 
 
 @require_GET
@@ -36,9 +37,8 @@ def incident(request: HttpRequest, pk: UUID) -> HttpResponse:
 def settled_list(request: HttpRequest) -> HttpResponse:
     """Show what was decided, newest first, or what a search found of it, best first."""
     filters = settled.Filters.of(request.GET)
-    skip = request.GET.get("skip", "")
     listing = settled.listing(
-        request.user, filters, Cursor.parse(request.GET.get("after", "")), int(skip) if skip.isascii() and skip.isdigit() else 0
+        request.user, filters, Cursor.parse(request.GET.get("after", "")), number(request.GET.get("skip"))
     )
     for row in listing.rows:
         row.not_acknowledged = settled.not_acknowledged(row)

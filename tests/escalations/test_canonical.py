@@ -82,6 +82,15 @@ def test_what_has_one_reading_can_be_signed(value):
     assert canonical_bytes([value])
 
 
+def test_names_that_nobody_reads_cannot_be_signed():
+    """A name is said again with each value below it: half a megabyte of it, nine thousand times, is no page."""
+    faults = check_signable({"a": {"k" * 500_000: list(range(9_000))}}, "/args")
+
+    assert [one["pointer"] for one in faults] == ["/args/a"]
+    assert len(faults[0]["detail"]) < 200
+    assert not check_signable({"k" * 1_000: [1]}, "/args")
+
+
 def test_pointers_escape_what_rfc_6901_asks():
     assert check_signable({"a/b~c": 2**60}, "")[0]["pointer"] == "/a~1b~0c"
 

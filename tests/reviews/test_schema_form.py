@@ -91,6 +91,7 @@ def test_what_is_typed_becomes_a_value_of_its_type(path, typed, value):
     ("path", "typed", "said"),
     [
         ("order", "7.5", "no whole number"),
+        ("order", "9" * 350, "integer beyond"),
         ("order", "", "cannot be left empty"),
         ("amount", "1,000", "no number"),
         ("amount", "0x10", "no number"),
