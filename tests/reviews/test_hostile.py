@@ -1,5 +1,10 @@
 """Whatever stands in an incident, every page shows it as text, with what cannot be seen made visible."""
 
+import csv
+import io
+import json
+import re
+
 import pytest
 from django.db import connection
 
@@ -165,7 +170,17 @@ def shapes_of(answers):
     return {shape for answer in pages for shape in Reader(answer.content.decode()).shapes}
 
 
+def taken_away(page, form):
+    csv.field_size_limit(10_000_000)
+    answer = page.post("/settled/file/", {"format": form})
+    assert answer.status_code == 200
+    return b"".join(answer.streaming_content).decode()
+
+
 PARTS = 4
+# What a spreadsheet would take for a formula and run.
+FORMULA = re.compile(r"[\s\"]*[=+@|\-\uff1d\uff0b\uff0d\uff20]")
+NUMBER = re.compile(r"-?[\d.]+")
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -186,3 +201,9 @@ def test_every_payload_in_every_text_field_is_only_text_on_every_page(page, revi
             assert "://" not in body.replace("http://testserver/", "") and not INVISIBLE.search(body), body
 
     assert letters == len(mine) > 0
+    rows = list(csv.reader(io.StringIO(taken_away(page, "csv"), newline="")))
+    assert len(rows) > len(mine) and len({len(row) for row in rows}) == 1
+    assert not [ascii(cell)[:80] for row in rows for cell in row if FORMULA.match(cell) and not NUMBER.fullmatch(cell)]
+    lines = [json.loads(line) for line in taken_away(page, "jsonl").split("\n") if line]
+    assert len(lines) == len(rows) - 1
+    assert {line["reason"].strip() for line in lines} >= {"\n".join(hostile).strip() for hostile in mine}
