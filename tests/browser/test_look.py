@@ -39,6 +39,7 @@ MORE = {
     "inbox, nothing found": "/?q=zebra",
     "proposal, settled": "/proposals/{settled}/",
     "not there": "/proposals/00000000-0000-4000-8000-000000000000/",
+    "the API, explained": "/api/docs/",
     "administration": "/admin/",
     "administration, a list": "/admin/escalations/source/",
     "administration, a form": "/admin/escalations/routingrule/add/",
