@@ -15,7 +15,7 @@ from typing import Any
 import rfc8785
 
 LARGEST_INTEGER = 2**53 - 1
-LONGEST_PATH = 2_000  # characters of the pointer to a value: it is said with each value, ten thousand times
+LONGEST_NAME = 250  # characters: where a value stands is said with each value, ten thousand times
 CONTENT_VERSION = 1
 
 _UNSIGNABLE_TEXT = re.compile("[\x00\ud800-\udfff]")
@@ -87,8 +87,8 @@ def _unsignable(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, one in value.items():
             below = f"{pointer}/{escape(key)}"
-            if len(below) > LONGEST_PATH:
-                yield pointer, f"the names that lead to {below[-40:]} have more than {LONGEST_PATH} characters: nobody reads that"
+            if len(key) > LONGEST_NAME:
+                yield pointer, f"a name in it, {escape(key)[:20]}…, has more than {LONGEST_NAME} characters; make it a value"
                 continue
             if _UNSIGNABLE_TEXT.search(key):
                 yield below, "a key has a NUL or a lone surrogate in it"

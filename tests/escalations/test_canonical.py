@@ -88,7 +88,7 @@ def test_names_that_nobody_reads_cannot_be_signed():
 
     assert [one["pointer"] for one in faults] == ["/args/a"]
     assert len(faults[0]["detail"]) < 200
-    assert not check_signable({"k" * 1_000: [1]}, "/args")
+    assert not check_signable({"k" * 250: [1]}, "/args")
 
 
 def test_pointers_escape_what_rfc_6901_asks():
