@@ -27,6 +27,12 @@ _TIME_NAMES = frozenset(
         "at", "time", "timestamp", "ts", "date", "epoch", "expires", "created", "updated", "due", "since", "until", "start", "end",
     )
 )  # fmt: skip
+_NAMES_SOMETHING = frozenset(
+    (
+        "id", "ids", "order", "number", "no", "nr", "ref", "reference", "invoice", "ticket", "case", "customer", "account", "user", "code",
+        "zip", "postcode", "year", "port", "version", "phone", "row", "line", "key", "sku", "item", "booking", "reservation",
+    )
+)  # fmt: skip
 _SPLIT = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?")
@@ -77,7 +83,8 @@ def _number(number: Decimal, names: list[str], beside: dict[str, Any], raw: str 
         figure = f"{amount:,.0f}" if currency in WHOLE and amount == amount.to_integral_value() else f"{amount:,.2f}"
         exact = amount == round(amount, 2)
         return [Reading(f"{currency} {figure}".strip() + ("" if exact else " (rounded)"))]
-    return [Reading(f"{number:,}")] if abs(number) >= 1000 else []
+    counts = not set(names) & _NAMES_SOMETHING  # order 20391 is a name, and nobody reads it as twenty thousand
+    return [Reading(f"{number:,}")] if counts and abs(number) >= 1000 else []
 
 
 def _currency(names: list[str], beside: dict[str, Any], raw: str) -> str:

@@ -47,7 +47,12 @@ def test_a_moment_is_kept_to_be_said_in_the_readers_time(value):
 
 def test_seconds_are_a_moment_only_where_the_name_says_so():
     assert readings("expires_at", 1716199200)[0].when == datetime(2024, 5, 20, 10, tzinfo=UTC)
-    assert said("order", 1716199200) == ["1,716,199,200"]
+    assert said("rows", 1716199200) == ["1,716,199,200"]
+
+
+@pytest.mark.parametrize("path", ["order", "order_id", "invoice.number", "customerId", "tools[0].id"])
+def test_a_number_that_names_something_is_no_count(path):
+    assert said(path, 20391) == []
 
 
 @pytest.mark.parametrize("value", [None, {}, [], "x", 7, float("nan"), float("inf"), 10**400, "\x00", "@", "www.", "://", "9" * 5_000])
