@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -48,24 +49,22 @@ def nearest(proposal: Proposal, person: Person) -> list[Precedent]:
         .exclude(state__in=UNDECIDED)
         .exclude(incident_id=proposal.incident_id)
         .order_by("-settled_at")
-        .only("args", "draft")
+        .values_list("pk", "args", "draft")
     )
-    found: dict[Any, Precedent] = {}
+    here = _flat(proposal.args, proposal.draft)
+    found: dict[UUID, tuple[bool, float]] = {}  # whether the fingerprint is the same, and how near
     fingerprint = proposal.incident.fingerprint
     if fingerprint:
         newest = Incident.objects.filter(source_id=proposal.source_id, fingerprint=fingerprint).order_by("-id")
         ids = list(newest.values_list("id", flat=True)[:LOOKED_THROUGH])
-        found = {one.pk: likeness(proposal, one, same_fingerprint=True) for one in decided.filter(incident_id__in=ids)[:LOOKED_THROUGH]}
+        alike = decided.filter(incident_id__in=ids)[:LOOKED_THROUGH]
+        found = {pk: (True, nearness(here, _flat(args, draft))) for pk, args, draft in alike}
     if len(found) < NEAREST:
         same_action = decided.filter(pk__in=_newest_of(proposal))[:LOOKED_THROUGH]
-        found |= {one.pk: likeness(proposal, one) for one in same_action if one.pk not in found}
-    ordered = sorted(found.values(), key=lambda one: (not one.same_fingerprint, -round(one.near, 2)))  # stable: newest first
-    nearest_ones = {one.proposal.pk: one for one in ordered[:NEAREST]}
-    whole = Proposal.objects.select_related("decision").defer(*HEAVY).in_bulk(list(nearest_ones)) if nearest_ones else {}
-    for pk, one in nearest_ones.items():
-        one.proposal = whole[pk]
-        one.veil = veil.of(person, [one.proposal, proposal])
-    return list(nearest_ones.values())
+        found |= {pk: (False, nearness(here, _flat(args, draft))) for pk, args, draft in same_action if pk not in found}
+    best = sorted(found, key=lambda pk: (not found[pk][0], -round(found[pk][1], 2)))[:NEAREST]  # stable: newest first
+    whole = Proposal.objects.select_related("decision").defer(*HEAVY).in_bulk(best) if best else {}
+    return [cited(proposal, whole[pk], *found[pk], veil.of(person, [whole[pk], proposal])) for pk in best]
 
 
 def _newest_of(proposal: Proposal) -> QuerySet:
@@ -74,15 +73,18 @@ def _newest_of(proposal: Proposal) -> QuerySet:
     return settled.order_by("-settled_at").values("pk")[:BOUND]
 
 
-def likeness(now: Proposal, then: Proposal, *, same_fingerprint: bool = False) -> Precedent:
-    """Return how near two proposals are, leaf by leaf, and what makes them so."""
-    here, there = _flat(now), _flat(then)
-    paths = list(dict.fromkeys([*here, *there]))
-    out = Precedent(then, 1.0 if not paths else 0.0, same_fingerprint)
-    for path in paths:
-        near = _near(here[path], there[path]) if path in here and path in there else 0.0
-        out.near += near / len(paths)
-        if near == 1:
+def nearness(here: dict[str, Any], there: dict[str, Any]) -> float:
+    """Return how near the leaves of two proposals are, 0 to 1."""
+    paths = len(here.keys() | there.keys())
+    return sum(_near(one, there[path]) for path, one in here.items() if path in there) / paths if paths else 1.0
+
+
+def cited(now: Proposal, then: Proposal, same_fingerprint: bool, near: float, over: Veil) -> Precedent:
+    """Return a precedent with what makes it near, leaf by leaf."""
+    here, there = _flat(now.args, now.draft), _flat(then.args, then.draft)
+    out = Precedent(then, near, same_fingerprint, veil=over)
+    for path in dict.fromkeys([*here, *there]):
+        if path in here and path in there and _near(here[path], there[path]) == 1:
             out.same.append(path)
         else:
             out.other.append((path, _short(there.get(path)), _short(here.get(path))))
@@ -91,9 +93,9 @@ def likeness(now: Proposal, then: Proposal, *, same_fingerprint: bool = False) -
     return out
 
 
-def _flat(proposal: Proposal) -> dict[str, Any]:
+def _flat(args: Any, draft: Any) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for part in (proposal.args, proposal.draft):
+    for part in (args, draft):
         out |= dict(_first(leaves(part) if part else (), MOST_LEAVES))
     out.pop("format", None)
     return out

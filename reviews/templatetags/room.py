@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import template
+from django.template.defaultfilters import truncatechars_html
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -68,6 +69,12 @@ def sentence(bits: Iterable[Bit]) -> SafeString:
     """Return a sentence of ours; what it quotes stands out and is shown like any untrusted text."""
     # What `shown` returns is escaped; to format and join it once more took a tenth of a list's time.
     return SafeString("".join(f"{WRAP[kind][0]}{shown(one)}{WRAP[kind][1]}" for kind, one in bits))
+
+
+@register.filter
+def within(text: SafeString, most: int) -> SafeString:
+    """Return what `shown` gave, cut to so many characters. Most is short, and taking marks apart to count is dear."""
+    return text if len(text) <= most else truncatechars_html(text, most)
 
 
 @register.filter
