@@ -71,10 +71,12 @@ class Texts:
             if not form:
                 continue
             rarest = min(range(len(form)), key=lambda at: len(self._places.get(form[at], ())))
+            seen: set[int] = set()  # places are in order: where this form stands first in a text, it need not be looked for again
             for text, at in self._places.get(form[rarest], ())[:_MOST_LOOKS]:
-                hit = self._at(form, text, at - rarest, number)
-                if hit and (text not in found or hit.start < found[text].start):
-                    found[text] = hit
+                hit = None if text in seen else self._at(form, text, at - rarest, number)
+                if hit:
+                    seen.add(text)
+                    found[text] = hit if text not in found or hit.start < found[text].start else found[text]
         return [found[text] for text in sorted(found)]
 
     def _at(self, form: Form, text: int, at: int, number: bool) -> Hit | None:
