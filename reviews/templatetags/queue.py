@@ -5,10 +5,14 @@ from urllib.parse import quote, urlencode
 
 from django import template
 from django.template.base import FilterExpression, NodeList, Parser, Token
-from django.utils.html import format_html, format_html_join
+from django.template.defaultfilters import truncatechars
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
+from escalations.states import State
+
 from .. import inbox, order, veil
+from .room import shown, unmarked
 
 register = template.Library()
 
@@ -31,16 +35,11 @@ def facts(row: Any, twins: dict[tuple[int, str], int], group_url: str) -> SafeSt
 
     In Python, for a page has fifty of these and a template takes thrice as long over them.
     """
-    return format_html(
-        '<span class="source">{}</span> <span class="muted">{}</span> {}{}{}{}{}',
-        row.source.name,
-        row.kind,
-        pill(f"risk-{row.risk}", row.risk),
-        pill(f"severity-{row.severity}", row.severity),
-        format_html_join("", "{}", ((pill("trigger", name.replace("_", " ")),) for name in row.trigger_names)),
-        pill("test", "test") if row.test else "",
-        alike(row, twins, group_url),
-    )
+    pills = [pill(f"risk-{row.risk}", row.risk), pill(f"severity-{row.severity}", row.severity)]
+    pills += [pill("trigger", name.replace("_", " ")) for name in row.trigger_names]
+    pills += [pill("test", "test")] * row.test + [alike(row, twins, group_url)]
+    first = f'<span class="source">{escape(row.source.name)}</span> <span class="muted">{escape(row.kind)}</span> '
+    return SafeString(first + "".join(pills))
 
 
 @register.simple_tag
@@ -56,7 +55,36 @@ def alike(row: Any, twins: dict[tuple[int, str], int], group_url: str) -> SafeSt
 
 
 def pill(kind: str, text: str) -> SafeString:
-    return format_html('<span class="pill {}">{}</span> ', kind, text)
+    return SafeString(f'<span class="pill {escape(kind)}">{escape(text)}</span> ')
+
+
+@register.simple_tag(takes_context=True)
+def holding(context: template.Context, row: Any) -> SafeString:
+    """Return who holds a row and the button to claim or release it. In Python, like `facts`."""
+    who, act = SafeString(), ""
+    if row.claimed_by_id and row.claimed_by_id == context["user"].pk:
+        who, act = SafeString('<span class="mine">yours</span>'), "Release"
+    elif row.claimed_by:
+        who = format_html('<span class="held">{} holds this</span>', shown(row.claimed_by.name))
+    else:
+        act = "Claim"
+    said = context.get("error")
+    problem = format_html('<p class="problem" role="alert">{}</p>', said) if said else ""
+    form = _act(context, row, act) if act and context.get("may_decide") and row.state == State.PENDING else ""
+    return format_html('<div class="holder" id="holder-{}">{}{}{}</div>', row.pk, problem, who, form)
+
+
+def _act(context: template.Context, row: Any, act: str) -> SafeString:
+    request, filters = context["request"], context["filters"]
+    return format_html(
+        '<form method="post" action="{}acts/{}" hx-post="{}acts/" hx-target="closest .holder" hx-swap="outerHTML" hx-sync="this:drop"'
+        ' hx-disabled-elt="find button"><input type="hidden" name="csrfmiddlewaretoken" value="{}">'
+        '<input type="hidden" name="row" value="1"><button class="small{}" id="hold-{}" name="act" value="{}"{}'
+        ' aria-label="{}: {}">{}</button></form>',
+        row.get_absolute_url(), filters.asked, row.get_absolute_url(), context["csrf_token"], "" if act == "Claim" else " quiet",
+        row.pk, act.lower(), SafeString(" autofocus") if request.htmx and request.method == "POST" else "",
+        act, truncatechars(unmarked(row.title or row.action), 60), act,
+    )  # fmt: skip
 
 
 class Under(template.Node):
