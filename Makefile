@@ -35,5 +35,5 @@ browser: install
 ifeq ($(strip $(CHROMIUM)),)
 	@echo "No Chromium here: the browser journeys did not run. Install one, or set CHROMIUM."
 else
-	CHROMIUM="$(CHROMIUM)" $(PYTEST) -m browser tests/browser
+	CHROMIUM="$(CHROMIUM)" $(PYTEST) -n 2 -m browser tests/browser
 endif
