@@ -8,6 +8,7 @@ from email.utils import parseaddr
 from django.db.models import Q, QuerySet
 
 from escalations.errors import CountersignError, IllegalMove, NotAllowed, NotYourQueue, OwnRequest, StepUpRequired
+from escalations.floors.clearance import needed_for
 from escalations.models import Incident, Person, Proposal, Role
 from escalations.models.proposals import ProposalQuerySet
 
@@ -50,7 +51,7 @@ def why_not(
 
     Law 8: a member of the current role, or a manager; never the source's owner, never the person it is asked on behalf of, never
     who edited it into what it is, administrators included. `interactive` says that a person is there at this moment: a plain
-    token cannot decide what is irreversible or of high stakes.
+    token cannot decide what is irreversible or of high stakes, nor what the page would mask for this person.
     """
     if not person.is_active:
         return NotAllowed("This account is not active.")
@@ -61,7 +62,10 @@ def why_not(
     roles = person.roles() if roles is None else roles
     if not any(role.pk == proposal.role_id or role.decides_everything for role in roles):
         return NotYourQueue(role=proposal.role.name if proposal.role else None)
-    if not interactive and NEEDS_THE_PAGE & set(proposal.trigger_names):
+    if interactive:
+        return None
+    cleared = {kind for role in roles for kind in role.clearance}
+    if NEEDS_THE_PAGE & set(proposal.trigger_names) or needed_for(proposal.content) - cleared:
         return StepUpRequired()
     return None
 

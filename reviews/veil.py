@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from escalations import clock
+from escalations.floors.clearance import kind_of
 from escalations.floors.sensitive import Span, spans
 from escalations.models import AuditEntry, Incident, Person, Proposal
 from escalations.states import Sensitive
@@ -28,18 +29,6 @@ LONGEST_CUT, MOST_CUT = 120, 2_000  # characters, and values, of which a beginni
 FEW = 30  # beginnings of known values that are looked for by name; of more, every place of a text is looked at
 LONGEST = 400_000  # characters read to learn which values are sensitive; each text is looked at by itself besides
 
-KINDS: dict[str, Sensitive] = {
-    "a payment card number": Sensitive.FINANCIAL,
-    "a bank account number (IBAN)": Sensitive.FINANCIAL,
-    "a bank routing number": Sensitive.FINANCIAL,
-    "a secret key": Sensitive.SECRET,
-    "a password": Sensitive.SECRET,
-}
-
-
-def kind_of(span: Span) -> Sensitive:
-    """Return which clearance reads a detail; what is no money and no secret is an identity."""
-    return KINDS.get(span.name, Sensitive.IDENTITY)
 
 
 @dataclass(frozen=True)

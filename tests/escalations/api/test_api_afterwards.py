@@ -162,6 +162,19 @@ def test_a_token_nobody_sits_behind_may_not_decide_high_stakes(agent, reviewer):
     assert decide(reviewer, high, yes(high)).status_code == 200
 
 
+@pytest.mark.parametrize(("clearance", "status"), [([], 403), (["financial"], 403), (["identity"], 200)])
+def test_a_token_nobody_sits_behind_may_not_decide_what_the_page_would_mask(agent, reviewer, clearance, status):
+    masked = ProposalFactory(incident=IncidentFactory(source=agent.source), args={"customer": "078-05-1120", "ssn": "219-09-9999"})
+    masked.role.clearance = clearance
+    masked.role.save()
+    script = Speaker(token_for(reviewer.person, interactive=False))
+
+    answer = decide(script, masked, yes(masked))
+
+    assert answer.status_code == status
+    assert status == 200 or answer.json()["code"] == "step_up_required"
+
+
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
