@@ -86,7 +86,7 @@ def asked(proposal: Proposal, most: int = IN_A_ROW) -> list[Bit]:
         return [say(f"{first}{joint}"), value(", ".join(told))] if told else [say(first)]
     if proposal.draft is not None:
         draft = draft_said(proposal.draft)
-        return [say(f"{readable(proposal.action)}: "), *draft] if proposal.action else draft
+        return [say(f"{readable(proposal.action)} to "), *draft[1:]] if proposal.action else draft
     args = args_said(proposal.args, most)
     return [say(readable(proposal.action))] + ([say(": "), *args] if args else [])
 

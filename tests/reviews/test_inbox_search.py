@@ -56,7 +56,7 @@ def test_matches_are_paged_and_the_pages_meet(page, ask, monkeypatch):
 
 
 def test_a_word_that_is_everywhere_keeps_the_order_and_says_how_far_was_looked(page, ask, monkeypatch):
-    monkeypatch.setattr(search, "CANDIDATES", 1)
+    monkeypatch.setattr(search, "CANDIDATES", 0)  # whatever the planner guesses of a small table, it is more
     monkeypatch.setattr(search, "WALKED", 3)
     rows = [ask(incident_title="zanzibar", due_at=clock.now() + timedelta(hours=number), risk="low") for number in range(1, 5)]
     grave = ask(incident_title="zanzibar", due_at=clock.now() + timedelta(hours=5), risk="critical")
