@@ -1,12 +1,14 @@
 """How a list says things about its rows."""
 
+from functools import reduce
+from operator import add
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from django import template
 from django.template.base import FilterExpression, NodeList, Parser, Token
 from django.template.defaultfilters import truncatechars
-from django.utils.html import escape, format_html
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from escalations.states import State
@@ -38,8 +40,8 @@ def facts(row: Any, twins: dict[tuple[int, str], int], group_url: str) -> SafeSt
     pills = [pill(f"risk-{row.risk}", row.risk), pill(f"severity-{row.severity}", row.severity)]
     pills += [pill("trigger", name.replace("_", " ")) for name in row.trigger_names]
     pills += [pill("test", "test")] * row.test + [alike(row, twins, group_url)]
-    first = f'<span class="source">{escape(row.source.name)}</span> <span class="muted">{escape(row.kind)}</span> '
-    return SafeString(first + "".join(pills))
+    first = format_html('<span class="source">{}</span> <span class="muted">{}</span> ', row.source.name, row.kind)
+    return reduce(add, pills, first)
 
 
 @register.simple_tag
@@ -55,7 +57,7 @@ def alike(row: Any, twins: dict[tuple[int, str], int], group_url: str) -> SafeSt
 
 
 def pill(kind: str, text: str) -> SafeString:
-    return SafeString(f'<span class="pill {escape(kind)}">{escape(text)}</span> ')
+    return format_html('<span class="pill {}">{}</span> ', kind, text)
 
 
 @register.simple_tag(takes_context=True)
@@ -63,7 +65,7 @@ def holding(context: template.Context, row: Any) -> SafeString:
     """Return who holds a row and the button to claim or release it. In Python, like `facts`."""
     who, act = SafeString(), ""
     if row.claimed_by_id and row.claimed_by_id == context["user"].pk:
-        who, act = SafeString('<span class="mine">yours</span>'), "Release"
+        who, act = format_html('<span class="mine">{}</span>', "yours"), "Release"
     elif row.claimed_by:
         who = format_html('<span class="held">{} holds this</span>', shown(row.claimed_by.name))
     else:
@@ -82,7 +84,7 @@ def _act(context: template.Context, row: Any, act: str) -> SafeString:
         '<input type="hidden" name="row" value="1"><button class="small{}" id="hold-{}" name="act" value="{}"{}'
         ' aria-label="{}: {}">{}</button></form>',
         row.get_absolute_url(), filters.asked, row.get_absolute_url(), context["csrf_token"], "" if act == "Claim" else " quiet",
-        row.pk, act.lower(), SafeString(" autofocus") if request.htmx and request.method == "POST" else "",
+        row.pk, act.lower(), " autofocus" if request.htmx and request.method == "POST" else "",
         act, truncatechars(unmarked(row.title or row.action), 60), act,
     )  # fmt: skip
 
