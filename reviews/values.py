@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from escalations.floors import text
+from escalations.floors import provenance, text
 
 ROWS = 400  # of a table; what is beyond stands in the signed text, which is always shown whole
 NOT_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -45,15 +45,8 @@ def plain(value: Any) -> str:
 
 def leaves(value: Any, path: str = "") -> Iterator[Row]:
     """Yield every leaf in the order of the value; an empty object or list is a leaf too."""
-    waiting: list[tuple[str, Any]] = [(path, value)]
-    while waiting:
-        where, one = waiting.pop()
-        if isinstance(one, dict) and one:
-            waiting += [(f"{where}.{key}" if where else str(key), below) for key, below in reversed(one.items())]
-        elif isinstance(one, list) and one:
-            waiting += [(f"{where}[{index}]", below) for index, below in reversed(list(enumerate(one)))]
-        else:
-            yield Row(where or "value", TYPES.get(type(one), "text"), plain(one))
+    for where, one in provenance.leaves(value, path):
+        yield Row(where, TYPES.get(type(one), "text"), plain(one))
 
 
 def table(value: Any) -> tuple[list[Row], int]:

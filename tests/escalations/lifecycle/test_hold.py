@@ -4,66 +4,19 @@ from datetime import timedelta
 
 import pytest
 
-from escalations import audit, clock, errors, lifecycle
+from escalations import clock, errors, lifecycle
 from escalations.floors.rulebook import Rulebook
 from escalations.models import (
-    AuditEntry,
     Decision,
-    Delivery,
     EscalationPolicy,
     Hold,
     Proposal,
-    Signature,
     StepRun,
 )
+from tests.escalations.lifecycle.holding import SECONDS, UNDO, entries, nothing_settled, sign
 from tests.factories import STANDARD, IncidentFactory, PersonFactory, ProposalFactory, RuleFactory, role
 
 pytestmark = pytest.mark.django_db
-
-UNDO = {**STANDARD, "undo_seconds": 20}
-AGENT = audit.Actor("source", "agent", "agent")
-SECONDS = timedelta(seconds=1)
-
-
-@pytest.fixture
-def rosa():
-    return PersonFactory(username="rosa", first_name="Rosa", last_name="Reviewer", roles=["finance"])
-
-
-@pytest.fixture
-def carl():
-    return PersonFactory(username="carl", first_name="Carl", last_name="Colleague", roles=["finance"])
-
-
-@pytest.fixture
-def refund():
-    return ProposalFactory(role=role("finance"), policy=UNDO)
-
-
-def sign(proposal, person, type="approve", **more):
-    more.setdefault("digest", proposal.args_digest)
-    more.setdefault("version", proposal.version)
-    if type == "reject":
-        more.setdefault("reason", "not like this")
-    return lifecycle.decide(proposal.pk, person=person, type=type, **more)
-
-
-def entries(action):
-    return AuditEntry.objects.filter(action=action).count()
-
-
-def nothing_settled(proposal):
-    proposal.refresh_from_db()
-    assert proposal.state == "pending"
-    assert not Decision.objects.exists() and not Signature.objects.exists()
-    assert not Delivery.objects.exists()
-    return True
-
-
-def settled_after(proposal, seconds=20):
-    with clock.frozen_at(Hold.objects.get(pk=proposal.pk).signed_at + seconds * SECONDS):
-        return lifecycle.settle_held()
-
 
 # -- held
 
