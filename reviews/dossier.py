@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-from escalations import authority, clock
+from escalations import authority, clock, lifecycle
 from escalations.errors import CountersignError
 from escalations.floors.provenance import Part
 from escalations.floors.text import has_hidden
@@ -112,9 +112,7 @@ class Dossier:
     @cached_property
     def hold(self) -> Hold | None:
         """Return the signature that can still be taken back. One query where the policy knows holds."""
-        if self.proposal.state != State.PENDING or not self.proposal.policy.get("undo_seconds"):
-            return None
-        return Hold.objects.select_related("person").filter(pk=self.proposal.pk).first()
+        return lifecycle.standing(self.proposal) if self.proposal.state == State.PENDING else None
 
     @cached_property
     def category(self) -> Category | None:

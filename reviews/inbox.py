@@ -292,7 +292,7 @@ def next_for(person: Person, filters: Filters, done: Proposal) -> Proposal | Non
     order = order_of(person, filters.order)
     free = Q(claimed_by=None) | Q(claimed_by=person)
     parts = [
-        rows.filter(free, hold=None).exclude(pk=done.pk).exclude(source__owner=person).exclude(author_person=person)
+        rows.free().filter(free).exclude(pk=done.pk).exclude(source__owner=person).exclude(author_person=person)
         for rows in queues(person, filters)
     ]
     if filters.q:

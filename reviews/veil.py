@@ -30,7 +30,6 @@ FEW = 30  # beginnings of known values that are looked for by name; of more, eve
 LONGEST = 400_000  # characters read to learn which values are sensitive; each text is looked at by itself besides
 
 
-
 @dataclass(frozen=True)
 class Veil:
     """The kinds that are hidden, and the values known to be of them: they are hidden wherever they stand."""

@@ -7,6 +7,7 @@ by keyword, and raise `escalations.errors`. Rows are locked in one order everywh
 from .clockwork import lapse_claims, overdue_ids, push_back, run_out, warn_expiring
 from .decide import Outcome, decide
 from .desk import ask_back, claim, comment, escalate_now, extend, hand_over, names_in, release, release_all, reveal
+from .hold import standing
 from .placing import place, settle_by_policy
 from .settling import settle_held, undo
 from .sources import MAX_REVISIONS, acknowledge, add_context, new_proposal, revise, withdraw
@@ -36,6 +37,7 @@ __all__ = [
     "run_out",
     "settle_by_policy",
     "settle_held",
+    "standing",
     "undo",
     "warn_expiring",
     "withdraw",

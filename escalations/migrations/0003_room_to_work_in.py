@@ -140,10 +140,6 @@ class Migration(migrations.Migration):
             index=django.contrib.postgres.indexes.GinIndex(fields=['words'], gin_pending_list_limit=256, name='search_words'),
         ),
         migrations.AddIndex(
-            model_name='comment',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['mentions'], name='comment_mentions'),
-        ),
-        migrations.AddIndex(
             model_name='hold',
             index=models.Index(fields=['settles_at'], name='hold_over'),
         ),

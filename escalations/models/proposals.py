@@ -36,13 +36,8 @@ class ProposalQuerySet(models.QuerySet):
         return self.open().filter(due_at__lte=moment)
 
     def free(self) -> "ProposalQuerySet":
-        """Those that nobody has signed and could still take back: what a person may be sent to next."""
+        """Those on which no signature stands that can still be taken back: the clock and the next reader leave the others alone."""
         return self.filter(hold=None)
-
-    def mentioning(self, person: Person) -> "ProposalQuerySet":
-        """Those in whose comments a colleague asked for this person's eye."""
-        said = Comment.objects.filter(proposal=models.OuterRef("pk"), mentions__contains=[person.pk])
-        return self.filter(models.Exists(said))
 
 
 class Proposal(models.Model):
@@ -186,8 +181,6 @@ class Comment(models.Model):
 
     class Meta:
         ordering = ["at", "pk"]
-        # where somebody was mentioned.
-        indexes = [GinIndex(fields=["mentions"], name="comment_mentions")]
 
 
 class SearchText(models.Model):

@@ -162,12 +162,6 @@ def at(mapping: dict, key: Any) -> Any:
     return mapping.get(key, "")
 
 
-@register.simple_tag
-def twins_of(twins: dict, row: Any) -> int:
-    """Return how many pending twins a row stands among; 0 for none."""
-    return twins.get((row.source_id, row.incident.fingerprint), 0)
-
-
 @register.simple_tag(takes_context=True)
 def inbox_count(context: template.Context) -> str:
     """Return how many wait for this person, capped. Two queries a page: the roles, which others reuse, and the count."""

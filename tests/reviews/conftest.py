@@ -25,6 +25,15 @@ def stranger(db):
 
 
 @pytest.fixture
+def reader(db):
+    """A member of finance who has no clearance."""
+    finance = role("finance")
+    finance.clearance = []
+    finance.save()
+    return PersonFactory(roles=["finance"])
+
+
+@pytest.fixture
 def signed_in(db):
     """Return a client in which this person is signed in."""
 

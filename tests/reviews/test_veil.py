@@ -64,14 +64,6 @@ def test_a_password_is_masked_where_it_stands_alone_too():
 
 
 @pytest.fixture
-def reader(db):
-    finance = role("finance")
-    finance.clearance = []
-    finance.save()
-    return PersonFactory(roles=["finance"])
-
-
-@pytest.fixture
 def transfer(reader):
     args = {"account": IBAN, "amount": 20, "card": CARD, "password": "tr0ub4dor&3"}
     incident = IncidentFactory(

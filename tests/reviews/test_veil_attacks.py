@@ -18,14 +18,6 @@ PASSWORD = "tr0ub4dor-3"
 
 
 @pytest.fixture
-def reader(db):
-    finance = role("finance")
-    finance.clearance = []
-    finance.save()
-    return PersonFactory(roles=["finance"])
-
-
-@pytest.fixture
 def boss(db):
     manager = role("manager")
     manager.clearance = list(ALL)
