@@ -38,7 +38,7 @@ RECORD = [
     StepRun,
 ]
 AGENT = audit.Actor("source", "agent", "agent")
-NO_VERBS = {"MAX_REVISIONS", "Outcome", "names_in", "new_proposal", "overdue_ids"}  # a number, answers, an unsaved row, a question
+NO_VERBS = {"MAX_REVISIONS", "Outcome", "names_in", "new_proposal", "overdue_ids", "standing"}  # a number, answers, an unsaved row, questions
 ONLY_RECORDED = {"reveal"}  # the entry is all there is of it
 BOOKKEEPING = {"warn_expiring"}  # notes that a notice was opened; nothing a reviewer or a caller is shown changes
 
