@@ -20,7 +20,8 @@ from escalations.models import Person
 OURS = frozenset({"escalations", "reviews"})
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("What comes to a person, and to whom", ("RoutingRule", "Trigger", "Category", "EscalationPolicy")),
+    ("What comes to a person, and to whom", ("RoutingRule", "Change", "Trigger", "Category", "EscalationPolicy", "Calendar", "Replay")),
+    ("How people are reached, and when not", ("Channel", "SlackWorkspace", "Absence", "MuteWindow")),
     ("Who asks, and who decides", ("Source", "Person", "Role")),
     ("The record (read only)", ("Incident", "Proposal", "Decision", "Signature", "Classification")),
     ("What leaves (read only)", ("Delivery", "Notice")),

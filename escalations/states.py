@@ -117,6 +117,33 @@ class RuleState(TextChoices):
     ARCHIVED = "archived"
 
 
+class ChangeState(TextChoices):
+    """The life of a change that needs a second administrator. `policies` is its only writer."""
+
+    WAITING = "waiting"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"  # by who asked, or a newer one took its place
+    OUTDATED = "outdated"  # what it was asked of was changed meanwhile
+
+
+class ReplayState(TextChoices):
+    """The life of a replay. `replay` is its only writer."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class Digest(TextChoices):
+    """How often what is not urgent is told in one message; "" is at once."""
+
+    HOURLY = "hourly"
+    DAILY = "daily"
+
+
 class Sending(TextChoices):
     """The life of an outbound row, a delivery or a notice."""
 

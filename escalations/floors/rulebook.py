@@ -93,6 +93,8 @@ class Rulebook:
             "fallback": fallback,
             "valid_for": policy.valid_for.total_seconds(),
             "undo_seconds": policy.undo_seconds,
+            "quorum": policy.quorum,
+            "chat_up_to": policy.chat_up_to,
         }
 
 

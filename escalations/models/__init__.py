@@ -1,6 +1,9 @@
 """Every fact the record holds. Constraints and indexes live with the model; verbs that change state live in `lifecycle`."""
 
 from .audit import AuditEntry, AuditSeal
+from .calendars import Absence, Calendar, Holiday, MuteWindow
+from .changes import Change, Replay, ReplayItem, RuleVersion, ShadowVerdict
+from .channels import Channel, NoticeWishes, SlackAccount, SlackMessage, SlackWorkspace
 from .classifications import Classification
 from .decisions import Acknowledgement, Decision, Hold, Signature
 from .deliveries import Delivery, DeliveryAttempt, Notice
@@ -11,13 +14,18 @@ from .policies import EscalationPolicy, EscalationStep, StepRun
 from .proposals import Comment, Proposal, SearchText, Urgency
 from .rules import Category, RoutingRule, Trigger
 from .sources import ApiKey, SigningSecret, Source
+from .stops import Stop
 
 __all__ = [
+    "Absence",
     "Acknowledgement",
     "ApiKey",
     "AuditEntry",
     "AuditSeal",
+    "Calendar",
     "Category",
+    "Change",
+    "Channel",
     "Classification",
     "Comment",
     "ContextItem",
@@ -28,21 +36,32 @@ __all__ = [
     "EscalationStep",
     "Heartbeat",
     "Hold",
+    "Holiday",
     "Incident",
     "ModelSpend",
+    "MuteWindow",
     "Notice",
+    "NoticeWishes",
     "Person",
     "PersonToken",
     "Proposal",
     "Question",
     "RateWindow",
+    "Replay",
+    "ReplayItem",
     "Role",
     "RoutingRule",
+    "RuleVersion",
     "SearchText",
+    "ShadowVerdict",
     "Signature",
     "SigningSecret",
+    "SlackAccount",
+    "SlackMessage",
+    "SlackWorkspace",
     "Source",
     "StepRun",
+    "Stop",
     "Trigger",
     "Urgency",
     "WakeUp",

@@ -25,7 +25,7 @@ class Signature(models.Model):
     at = models.DateTimeField(default=clock.now)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["proposal", "person"], name="one_signature_each")]
+        constraints = [models.UniqueConstraint(fields=["proposal", "person", "version"], name="one_signature_each")]
 
 
 class Hold(models.Model):

@@ -6,6 +6,7 @@ from django.db.models import Q
 from escalations import clock
 from escalations.states import Sending
 
+from .channels import Channel
 from .incidents import Incident, new_id
 from .people import Person, Role
 from .proposals import Proposal
@@ -75,6 +76,9 @@ class Notice(models.Model):
     proposal = models.ForeignKey(Proposal, null=True, on_delete=models.PROTECT, related_name="notices")
     step = models.PositiveSmallIntegerField(null=True)
     address = models.EmailField(blank=True)
+    channel = models.ForeignKey(Channel, null=True, on_delete=models.PROTECT, related_name="notices_sent")  # None: by mail
+    group_key = models.CharField(max_length=80, blank=True)  # alike proposals: one message for them all
+    sent_with = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="told_too")  # the message it was part of
     facts = models.JSONField(default=dict)  # what the message's template says besides the proposal
     state = models.CharField(max_length=16, choices=Sending, default=Sending.WAITING)
     next_try_at = models.DateTimeField(null=True, default=clock.now)
@@ -89,4 +93,6 @@ class Notice(models.Model):
         indexes = [
             # notify: what is due.
             models.Index(fields=["next_try_at"], condition=Q(state=Sending.WAITING), name="notice_due"),
+            # notify: was this person (or channel) told of such a group already?
+            models.Index(fields=["group_key", "-created_at"], condition=~Q(group_key=""), name="notice_of_group"),
         ]

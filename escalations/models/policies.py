@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
-from django.core.validators import MaxValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from escalations import clock
-from escalations.states import Fallback
+from escalations.states import Fallback, Risk
 
+from .calendars import Calendar
 from .people import Person, Role
 
 
@@ -22,6 +23,18 @@ class EscalationPolicy(models.Model):
     undo_seconds = models.PositiveSmallIntegerField(
         default=0, validators=[MaxValueValidator(300)],
         help_text="How long a signature given on a page can be taken back before it settles; 0: it settles at once.",
+    )
+    quorum = models.PositiveSmallIntegerField(
+        default=1, validators=[MinValueValidator(1), MaxValueValidator(5)],
+        help_text="How many people have to sign the same yes. One no is enough.",
+    )
+    calendar = models.ForeignKey(
+        Calendar, null=True, blank=True, on_delete=models.PROTECT, related_name="policies",
+        help_text="Its clock stands still outside these hours. None: it never stands still.",
+    )
+    chat_up_to = models.CharField(
+        max_length=8, blank=True, choices=[(Risk.LOW, "low"), (Risk.MEDIUM, "medium"), (Risk.HIGH, "high")],
+        help_text="The highest risk at which a button in a chat decides, for sources that allow it. None: a chat only links here.",
     )
     is_default = models.BooleanField(default=False)
     # A fallback that says yes without anybody needs two administrators: who asked for it, and who confirmed it.

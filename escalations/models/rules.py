@@ -65,6 +65,7 @@ class RoutingRule(models.Model):
     state = models.CharField(max_length=8, choices=RuleState, default=RuleState.LIVE)
     version = models.PositiveIntegerField(default=1)
     changed_at = models.DateTimeField(default=clock.now)
+    matched_at = models.DateTimeField(null=True, editable=False)  # within an hour of when it last matched
 
     class Meta:
         ordering = ["-priority", "name"]

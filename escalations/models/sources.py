@@ -38,6 +38,7 @@ class Source(models.Model):
         models.CharField(max_length=200), default=list, blank=True, help_text="Actions of this source that cannot be undone."
     )
     may_email = models.BooleanField(default=False, help_text="Approved drafts of this source may be mailed to the signed address.")
+    may_chat = models.BooleanField(default=False, help_text="What it asks may be decided by a button in a chat, where the policy allows it.")
     requests_per_minute = models.PositiveIntegerField(default=60_000)
     is_demo = models.BooleanField(default=False)
     disabled_at = models.DateTimeField(null=True, blank=True)

@@ -1,0 +1,114 @@
+"""How people are reached: their channels, what they want to hear and when, and who they are in a chat."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from escalations import clock
+from escalations.states import Digest
+
+from .incidents import new_id
+from .people import Person, Role
+from .proposals import Proposal
+
+
+class Channel(models.Model):
+    """One more way to reach a person or a role, besides e-mail. The URL (it holds tokens) is sealed; `label` shows it without them."""
+
+    KINDS = [("apprise", "Apprise"), ("slack", "Slack, with buttons")]
+
+    person = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="channels")
+    role = models.ForeignKey(Role, null=True, blank=True, on_delete=models.PROTECT, related_name="channels")
+    kind = models.CharField(max_length=8, choices=KINDS, default="apprise")
+    sealed = models.BinaryField(editable=False)
+    label = models.CharField(max_length=200, editable=False)
+    notices = ArrayField(models.CharField(max_length=20), default=list, blank=True, help_text="Which notices; none: all of them.")
+    failing_since = models.DateTimeField(null=True, editable=False)
+    last_error = models.CharField(max_length=300, blank=True, editable=False)
+    last_sent_at = models.DateTimeField(null=True, editable=False)
+    disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(person=None, role__isnull=False) | Q(person__isnull=False, role=None), name="channel_of_one"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class NoticeWishes(models.Model):
+    """What one person wants to be told by mail and channels, and when not. Without a row: everything at once."""
+
+    person = models.OneToOneField(Person, primary_key=True, on_delete=models.CASCADE, related_name="notice_wishes")
+    unwanted = ArrayField(models.CharField(max_length=20), default=list, blank=True)  # notices not to be sent to them
+    by_mail = models.BooleanField(default=True)
+    digest = models.CharField(max_length=6, choices=Digest, blank=True)  # what is not urgent, gathered
+    digest_at = models.TimeField(default="08:00")  # daily: local time
+    quiet_from = models.TimeField(null=True, blank=True)  # local time; what is not critical waits until `quiet_until`
+    quiet_until = models.TimeField(null=True, blank=True)
+
+
+class SlackWorkspace(models.Model):
+    """A Slack app of ours in one workspace: what signs its requests, and what we post with. Both sealed."""
+
+    name = models.CharField(max_length=120, unique=True)
+    team_id = models.CharField(max_length=20, unique=True)
+    sealed_signing_secret = models.BinaryField(editable=False)
+    sealed_bot_token = models.BinaryField(editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False)
+    last_error = models.CharField(max_length=300, blank=True, editable=False)
+    disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SlackAccount(models.Model):
+    """Who a Slack user is here. Without a row a click decides nothing."""
+
+    workspace = models.ForeignKey(SlackWorkspace, on_delete=models.PROTECT, related_name="accounts")
+    user_id = models.CharField(max_length=20)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="slack_accounts")
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "user_id"], name="slack_user_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} is {self.person}"
+
+
+class SlackMessage(models.Model):
+    """A message with buttons that stands in a channel: what it showed, and whether it tells the truth still.
+
+    An outbound row: when what it shows is no longer so, `next_try_at` is set and it is written anew.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(SlackWorkspace, on_delete=models.PROTECT, related_name="+")
+    proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="slack_messages")
+    channel_id = models.CharField(max_length=40)
+    ts = models.CharField(max_length=40)
+    digest = models.CharField(max_length=71)
+    version = models.PositiveIntegerField()
+    closed_at = models.DateTimeField(null=True)  # it says how it ended; nothing more will be written
+    next_try_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    token = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "channel_id", "ts"], name="slack_message_once")]
+        indexes = [
+            # what has to be written anew.
+            models.Index(fields=["next_try_at"], condition=Q(closed_at=None), name="slack_message_due"),
+            # messages that may no longer tell the truth.
+            models.Index(fields=["proposal"], condition=Q(closed_at=None), name="slack_message_open"),
+        ]
