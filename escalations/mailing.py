@@ -10,20 +10,16 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.validators import validate_email
 
+from escalations.senders import SendFailed
+
 SMTP_SECONDS = 10  # per step of the conversation
 
 
-class MailFailed(Exception):
+class MailFailed(SendFailed):
     """The mail was not taken.
 
     `permanent`: nor will it be. `unreachable`: the server itself was not there, so no other mail will go.
     """
-
-    def __init__(self, reason: str, *, permanent: bool = False, unreachable: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.permanent = permanent
-        self.unreachable = unreachable
 
 
 def connect() -> BaseEmailBackend:
