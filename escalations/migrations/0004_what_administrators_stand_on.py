@@ -213,6 +213,8 @@ class Migration(migrations.Migration):
                 ('ts', models.CharField(max_length=40)),
                 ('digest', models.CharField(max_length=71)),
                 ('version', models.PositiveIntegerField()),
+                ('told_version', models.PositiveIntegerField()),
+                ('written_at', models.DateTimeField(default=escalations.clock.now)),
                 ('closed_at', models.DateTimeField(null=True)),
                 ('next_try_at', models.DateTimeField(null=True)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),
@@ -481,6 +483,36 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='shadowverdict',
             constraint=models.UniqueConstraint(fields=('rule', 'version', 'proposal'), name='shadow_verdict_once'),
+        ),
+        migrations.AddField(
+            model_name='slackmessage',
+            name='told',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='slack_messages', to='escalations.channel'),
+        ),
+        migrations.CreateModel(
+            name='SlackPress',
+            fields=[
+                ('id', models.UUIDField(default=escalations.models.incidents.new_id, editable=False, primary_key=True, serialize=False)),
+                ('request', models.CharField(max_length=64, unique=True)),
+                ('user_id', models.CharField(max_length=40)),
+                ('channel_id', models.CharField(blank=True, max_length=40)),
+                ('outcome', models.CharField(blank=True, max_length=40)),
+                ('reply', models.TextField(blank=True)),
+                ('at', models.DateTimeField(default=escalations.clock.now)),
+                ('next_try_at', models.DateTimeField(null=True)),
+                ('attempts', models.PositiveSmallIntegerField(default=0)),
+                ('lease_until', models.DateTimeField(null=True)),
+                ('token', models.PositiveIntegerField(default=0)),
+                ('error', models.CharField(blank=True, max_length=300)),
+                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escalations.slackworkspace')),
+            ],
+            options={
+                'verbose_name_plural': 'slack presses',
+                'indexes': [
+                    models.Index(condition=models.Q(('next_try_at__isnull', False)), fields=['next_try_at'], name='slack_press_due'),
+                    models.Index(fields=['at'], name='slack_press_age'),
+                ],
+            },
         ),
         migrations.AddIndex(
             model_name='slackmessage',

@@ -1,9 +1,9 @@
 """Every fact the record holds. Constraints and indexes live with the model; verbs that change state live in `lifecycle`."""
 
 from .audit import AuditEntry, AuditSeal
-from .calendars import Absence, Calendar, Holiday, MuteWindow
+from .calendars import Absence, Calendar, Holiday, MuteWindow, people_here, roles_with_somebody
 from .changes import Change, Replay, ReplayItem, RuleVersion, ShadowVerdict
-from .channels import Channel, NoticeWishes, SlackAccount, SlackMessage, SlackWorkspace
+from .channels import Channel, NoticeWishes, SlackAccount, SlackMessage, SlackPress, SlackWorkspace
 from .classifications import Classification
 from .decisions import Acknowledgement, Decision, Hold, Signature
 from .deliveries import Delivery, DeliveryAttempt, Notice
@@ -58,6 +58,7 @@ __all__ = [
     "SigningSecret",
     "SlackAccount",
     "SlackMessage",
+    "SlackPress",
     "SlackWorkspace",
     "Source",
     "StepRun",

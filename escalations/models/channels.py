@@ -1,5 +1,7 @@
 """How people are reached: their channels, what they want to hear and when, and who they are in a chat."""
 
+from datetime import datetime
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -7,6 +9,7 @@ from django.db.models import Q
 from escalations import clock
 from escalations.states import Digest
 
+from .decisions import Signature
 from .incidents import new_id
 from .people import Person, Role
 from .proposals import Proposal
@@ -83,6 +86,16 @@ class SlackAccount(models.Model):
         return f"{self.user_id} is {self.person}"
 
 
+class SlackMessageQuerySet(models.QuerySet):
+    def due(self, now: datetime) -> "SlackMessageQuerySet":
+        """Those that have to be written anew: asked for, or the proposal moved or was signed since. After a failure, when it is time."""
+        signed = Signature.objects.filter(proposal=models.OuterRef("proposal"), at__gt=models.OuterRef("written_at"))
+        moved = Q(told_version__lt=models.F("proposal__version"))
+        told_late = Q(error="") & (moved | models.Exists(signed))
+        free = Q(lease_until=None) | Q(lease_until__lt=now)
+        return self.filter(free, Q(next_try_at__lte=now) | told_late, closed_at=None)
+
+
 class SlackMessage(models.Model):
     """A message with buttons that stands in a channel: what it showed, and whether it tells the truth still.
 
@@ -92,10 +105,13 @@ class SlackMessage(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     workspace = models.ForeignKey(SlackWorkspace, on_delete=models.PROTECT, related_name="+")
     proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="slack_messages")
+    told = models.ForeignKey(Channel, null=True, on_delete=models.PROTECT, related_name="slack_messages")  # whom it is for
     channel_id = models.CharField(max_length=40)
     ts = models.CharField(max_length=40)
     digest = models.CharField(max_length=71)
     version = models.PositiveIntegerField()
+    told_version = models.PositiveIntegerField()  # what it says now is of this version, and of this moment
+    written_at = models.DateTimeField(default=clock.now)
     closed_at = models.DateTimeField(null=True)  # it says how it ended; nothing more will be written
     next_try_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -104,6 +120,8 @@ class SlackMessage(models.Model):
     error = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(default=clock.now)
 
+    objects = SlackMessageQuerySet.as_manager()
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["workspace", "channel_id", "ts"], name="slack_message_once")]
         indexes = [
@@ -111,4 +129,33 @@ class SlackMessage(models.Model):
             models.Index(fields=["next_try_at"], condition=Q(closed_at=None), name="slack_message_due"),
             # messages that may no longer tell the truth.
             models.Index(fields=["proposal"], condition=Q(closed_at=None), name="slack_message_open"),
+        ]
+
+
+class SlackPress(models.Model):
+    """A button that was pressed: taken once, however often the request comes, and what whoever pressed it is told (an outbound row).
+
+    Kept for a day; who decided what stands in the record.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(SlackWorkspace, on_delete=models.PROTECT, related_name="+")
+    request = models.CharField(max_length=64, unique=True)  # the request's signature: nobody but Slack can make another
+    user_id = models.CharField(max_length=40)
+    channel_id = models.CharField(max_length=40, blank=True)
+    outcome = models.CharField(max_length=40, blank=True)  # what came of it: a verdict, or the code of a refusal
+    reply = models.TextField(blank=True)
+    at = models.DateTimeField(default=clock.now)
+    next_try_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    token = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        verbose_name_plural = "slack presses"
+        indexes = [
+            # replies that wait to be sent, and presses old enough to forget.
+            models.Index(fields=["next_try_at"], condition=Q(next_try_at__isnull=False), name="slack_press_due"),
+            models.Index(fields=["at"], name="slack_press_age"),
         ]
