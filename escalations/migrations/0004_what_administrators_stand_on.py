@@ -90,6 +90,7 @@ class Migration(migrations.Migration):
                 ('failing_since', models.DateTimeField(editable=False, null=True)),
                 ('last_error', models.CharField(blank=True, editable=False, max_length=300)),
                 ('last_sent_at', models.DateTimeField(editable=False, null=True)),
+                ('retry_at', models.DateTimeField(editable=False, null=True)),
                 ('disabled_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('created_at', models.DateTimeField(default=escalations.clock.now, editable=False)),
             ],
