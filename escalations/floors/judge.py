@@ -69,9 +69,9 @@ def judge(
     untrusted texts (context added later).
     """
     facts = facts_of(incident, proposal, words)
-    category = _category(words)
+    category = category_of(words)
     severity = worst(incident.claimed_severity, *(word.severity for word in words))
-    confidence = _confidence(words, proposal)
+    confidence = confidence_of(words, proposal)
     facts["classification"] = {
         "severity": severity, "category": category, "confidence": confidence,
         "triggers": [trigger["name"] for word in words for trigger in word.triggers],
@@ -81,11 +81,11 @@ def judge(
     severity = worst(severity, *(live.rule.severity for live in matched))
 
     fired = [*fired_before, *_fired(rulebook, incident, proposal, words, facts, texts)]
-    fired += _doubts(rulebook, words, confidence)
-    if conflict := _conflict(matched):
+    fired += doubts_of(rulebook, words, confidence)
+    if conflict := conflict_of(matched):
         fired.append(_trigger("policy_conflict", conflict, "rules"))
     autos = [live.rule for live in matched if live.rule.floor == Floor.AUTO]
-    alone = next((rule for rule in autos if _is_met(rule, incident.kind, words, proposal)), None)
+    alone = next((rule for rule in autos if is_met(rule, incident.kind, words, proposal)), None)
     unmet = [rule for rule in autos if rule.by == "threshold"] if autos and alone is None else []
     if unmet:
         fired.append(_trigger("low_confidence", _too_low(unmet[0], confidence), "classification"))
@@ -97,14 +97,14 @@ def judge(
     block = next((live.rule for live in matched if live.rule.floor == Floor.BLOCK), None)
     settles = block if floor == Floor.BLOCK else alone if floor == Floor.AUTO else None
 
-    role, role_why = _role(rulebook, matched, triggers, category)
+    role, role_why = role_of(rulebook, matched, triggers, category)
     names = [trigger["name"] for trigger in triggers]
     return Judgement(
         floor=floor,
         settles=settles,
         role=role,
         role_why=role_why,
-        policy=_policy(rulebook, matched, names),
+        policy=policy_of(rulebook, matched, names),
         severity=severity,
         category=category,
         confidence=confidence,
@@ -123,6 +123,17 @@ def tightened(judgement: Judgement, rulebook: Rulebook, triggers: Iterable[dict[
     names = [trigger["name"] for trigger in merged]
     risk = risk_of(triggers=names, floor=floor, category=judgement.category, severity=judgement.severity)
     return replace(judgement, triggers=merged, floor=floor, risk=risk, settles=judgement.settles if floor != Floor.REVIEW else None)
+
+
+def held_back(judgement: Judgement, why: str) -> Judgement:
+    """Return the judgement of what would have gone alone, for a person after all; `why` is shown beside the rules."""
+    return replace(
+        judgement, floor=Floor.REVIEW, settles=None, escalate="auto" if judgement.severity == Severity.CRITICAL else "human",
+        rules=[*judgement.rules, {"name": "", "floor": "review", "why": why}],
+        risk=risk_of(
+            triggers=judgement.trigger_names, floor=Floor.REVIEW, category=judgement.category, severity=judgement.severity
+        ),
+    )
 
 
 def new_findings(rulebook: Rulebook, texts: Iterable[tuple[str, str]], known: Iterable[str]) -> list[dict[str, Any]]:
@@ -169,7 +180,7 @@ def _fired(
     return fired
 
 
-def _doubts(rulebook: Rulebook, words: Sequence[Classification], confidence: float | None) -> list[dict[str, Any]]:
+def doubts_of(rulebook: Rulebook, words: Sequence[Classification], confidence: float | None) -> list[dict[str, Any]]:
     """Return low_confidence and classifier_failed where they hold."""
     below = float(rulebook.settings().get("low_confidence", {}).get("below", CONFIDENT))
     spoke = [word for word in words if not word.error]
@@ -188,14 +199,14 @@ def _doubts(rulebook: Rulebook, words: Sequence[Classification], confidence: flo
     return doubts
 
 
-def _confidence(words: Sequence[Classification], proposal: Proposal) -> float | None:
+def confidence_of(words: Sequence[Classification], proposal: Proposal) -> float | None:
     """Return the lowest confidence of all that spoke, the source's own claim among them; None when nobody did."""
     said = [word.confidence for word in words if not word.error and word.confidence is not None]
     claim = proposal.claims.get("confidence")
     return min([*said, *([float(claim)] if claim is not None else [])], default=None)
 
 
-def _category(words: Sequence[Classification]) -> str:
+def category_of(words: Sequence[Classification]) -> str:
     """Return what `rules` or `learned` are sure of, else what the model says, else the best guess."""
     spoke = [word for word in words if not word.error and word.category]
     for wanted in (
@@ -208,7 +219,7 @@ def _category(words: Sequence[Classification]) -> str:
     return "other"
 
 
-def _is_met(rule: RoutingRule, kind: str, words: Sequence[Classification], proposal: Proposal) -> bool:
+def is_met(rule: RoutingRule, kind: str, words: Sequence[Classification], proposal: Proposal) -> bool:
     """Return whether what an auto rule demands besides its condition holds."""
     if rule.by == "rule":
         return True
@@ -229,7 +240,7 @@ def _too_low(rule: RoutingRule, confidence: float | None) -> str:
     return f"{said}; the rule “{rule.name}” needs {rule.threshold}"
 
 
-def _conflict(matched: Sequence[LiveRule]) -> str:
+def conflict_of(matched: Sequence[LiveRule]) -> str:
     """Return which two live rules of equal priority disagree on floor or role, in words; "" when none do."""
     for index, first in enumerate(matched):
         for second in matched[index + 1 :]:
@@ -241,7 +252,7 @@ def _conflict(matched: Sequence[LiveRule]) -> str:
     return ""
 
 
-def _role(
+def role_of(
     rulebook: Rulebook, matched: Sequence[LiveRule], triggers: Sequence[dict[str, Any]], category: str
 ) -> tuple[Role, str]:
     for live in matched:
@@ -254,7 +265,7 @@ def _role(
     return rulebook.queue_manager, "nobody"
 
 
-def _policy(rulebook: Rulebook, matched: Sequence[LiveRule], triggers: Sequence[str]) -> EscalationPolicy:
+def policy_of(rulebook: Rulebook, matched: Sequence[LiveRule], triggers: Sequence[str]) -> EscalationPolicy:
     for live in matched:
         if live.rule.policy_id:
             return rulebook.policies[live.rule.policy_id]

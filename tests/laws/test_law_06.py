@@ -52,7 +52,7 @@ def test_without_a_fault_it_goes_alone(posted):
 BROKEN = [
     "escalations.floors.judge.facts_of", "escalations.floors.judge.structural", "escalations.floors.judge.texts_of",
     "escalations.floors.judge.findings.in_texts", "escalations.floors.judge.findings.contradictions", "escalations.floors.judge.cel.bind",
-    "escalations.floors.judge.claims_to_be_ours", "escalations.floors.judge._conflict",
+    "escalations.floors.judge.claims_to_be_ours", "escalations.floors.judge.conflict_of",
     "escalations.route.held_by_the_past", "escalations.route.judge",
 ]
 
