@@ -106,6 +106,20 @@ class Held(Conflict):
     detail = "A colleague signed this and can still take it back."
 
 
+class AlreadySigned(Conflict):
+    """This person's yes to this version stands already; more people are needed. `extra` tells how many have `signed` of `needed`."""
+
+    code = "already_signed"
+    detail = "You have signed this already; somebody else has to sign it too."
+
+
+class Stopped(Conflict):
+    """People stopped everything; `since` tells when."""
+
+    code = "stopped"
+    detail = "Everything is stopped. What was decided is handed out when people release it."
+
+
 class IllegalMove(Conflict):
     code = "illegal_move"
     detail = "That cannot be done in this state."

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import F
 
-from escalations import clock, queue, vault
+from escalations import clock, queue, standstill, vault
 from escalations.bulk import insert_many
 from escalations.models import (
     Decision,
@@ -46,8 +46,16 @@ def open_outcome(proposal: Proposal, incident: Incident) -> Delivery:
 
 
 def open_outcomes(pairs: Iterable[tuple[Proposal, Incident]]) -> list[Delivery]:
-    """Open the outcomes of many settled proposals with one INSERT. Reads `incident.source`: select it beforehand."""
-    return _open([_delivery("proposal.settled", incident, proposal) for proposal, incident in pairs])
+    """Open the outcomes of many settled proposals with one INSERT. Reads `incident.source`: select it beforehand.
+
+    While everything is stopped none has left, not even one that its caller would only poll: it waits, without a moment to be sent.
+    """
+    outcomes = [_delivery("proposal.settled", incident, proposal) for proposal, incident in pairs]
+    if standstill.enter():
+        for outcome in outcomes:
+            if outcome.state == Sending.NOTHING_TO_SEND:
+                outcome.state, outcome.finished_at = Sending.WAITING, None
+    return _open(outcomes)
 
 
 def open_incident_settled(incident: Incident) -> Delivery:

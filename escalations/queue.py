@@ -16,7 +16,7 @@ from django.db.models import F, Q, QuerySet
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
-from escalations import clock
+from escalations import clock, standstill
 from escalations.models import Delivery, Heartbeat, Notice, WakeUp, Work
 from escalations.states import Sending, Stage
 
@@ -190,6 +190,8 @@ def wake_due() -> list[str]:
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     due = [kind for kind, stage in STAGES.items() if Work.objects.filter(free, stage=stage, run_at__lte=now).exists()]
     due += [kind for kind, model in OUTBOXES.items() if model.objects.filter(_sending_due(now)).exists()]
+    if "deliver" in due and standstill.is_stopped():
+        due.remove("deliver")
     return [kind for kind in due if wake(kind)]
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import prefetch_related_objects
 
-from escalations import clock
+from escalations import clock, standstill
 from escalations.models import Acknowledgement, Decision, Incident, Proposal, Question
 from escalations.states import State, Status
 
@@ -41,17 +41,31 @@ SELECT mine.id, ahead.count FROM escalations_proposal AS mine CROSS JOIN LATERAL
 
 
 def incident_json(incident: Incident) -> dict[str, Any]:
-    """Return what a caller is told of one incident. At most seven queries, fewer when things are loaded or settled."""
+    """Return all there is to say of one incident, for people and callbacks. At most seven queries, fewer when things are loaded."""
     return incidents_json([incident])[0]
 
 
 def incidents_json(incidents: Iterable[Incident]) -> list[dict[str, Any]]:
     """Return the same for many, in order. The number of queries does not depend on how many."""
     listed = list(incidents)
-    if not listed:
-        return []
-    prefetch_related_objects(listed, "source", "questions")
+    return _told(listed, _lines(listed), set())
+
+
+def handed_out(incidents: Iterable[Incident]) -> list[dict[str, Any]]:
+    """Return what a source that asks is told of its incidents, in order: the same, but while everything is stopped what has not left
+    looks as if it were still waiting. One query more where something is settled.
+    """
+    listed = list(incidents)
+    lines = _lines(listed)
+    return _told(listed, lines, standstill.held_back(one.pk for line in lines.values() for one in line if hasattr(one, "decision")))
+
+
+def _lines(listed: list[Incident]) -> dict[UUID, list[Proposal]]:
+    """Return each incident's revisions, oldest first, with what is told of them read along. At most three queries."""
     lines: dict[UUID, list[Proposal]] = defaultdict(list)
+    if not listed:
+        return lines
+    prefetch_related_objects(listed, "source", "questions")
     proposals = (
         Proposal.objects.filter(incident__in=[incident.pk for incident in listed])
         .select_related("role", "decision__acknowledgement")
@@ -60,12 +74,22 @@ def incidents_json(incidents: Iterable[Incident]) -> list[dict[str, Any]]:
     )
     for proposal in proposals:
         lines[proposal.incident_id].append(proposal)
+    return lines
+
+
+def _told(listed: list[Incident], lines: dict[UUID, list[Proposal]], held_back: set[Any]) -> list[dict[str, Any]]:
     waits = estimates([line[-1] for line in lines.values()])
     told = []
     for incident in listed:
         line = lines.get(incident.pk, [])
-        decision = next((one.decision for one in reversed(line) if hasattr(one, "decision")), None)
-        told.append(_incident(incident, line[-1] if line else None, decision, waits, incident.questions.all()))
+        last = line[-1] if line else None
+        known = (one.decision for one in reversed(line) if hasattr(one, "decision") and one.pk not in held_back)
+        said = _incident(incident, last, next(known, None), waits, incident.questions.all())
+        if last is not None and last.pk in held_back:
+            said["proposal"] |= {"state": State.PENDING}
+            if not last.decision.retry:  # what is settled besides was so by the source itself, which withdrew it
+                said["status"] = Status.WAITING
+        told.append(said)
     return told
 
 

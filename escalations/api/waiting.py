@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from django.db import connections
 
+from escalations import standstill
 from escalations.endings import before_the_end
 from escalations.errors import Overloaded
 from escalations.states import Stage, State, Status
@@ -30,7 +31,7 @@ PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds before connecting again
 # Those of the incidents asked for that have an answer for their caller: settled, or rejected with `retry`, nobody's turn but theirs.
 ANSWERED = f"""
 SELECT id FROM escalations_incident AS incident
-WHERE id = ANY (%s) AND (
+WHERE id = ANY (%s) AND NOT {standstill.HELD_BACK} AND (
     status = '{Status.SETTLED}'
     OR status = '{Status.WAITING}'
     AND NOT EXISTS (SELECT FROM escalations_proposal WHERE incident_id = incident.id AND state = '{State.PENDING}')

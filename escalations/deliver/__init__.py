@@ -13,7 +13,7 @@ from collections import defaultdict
 
 from asgiref.sync import async_to_sync, sync_to_async
 
-from escalations import callbacks, clock
+from escalations import callbacks, clock, standstill
 
 from . import addresses, drafts, http, rows, signing
 from .byhand import enable_endpoint, replay
@@ -70,12 +70,12 @@ async def _carry(
 ) -> rows.Parcel:
     """Send one parcel when its endpoint has room.
 
-    Return it with what came of it, untouched when the round is over before that.
+    Return it with what came of it, untouched when the round is over or everything is stopped before that.
     """
     if parcel.failure is not None:
         return parcel
     async with gate:
-        if time.monotonic() >= stop_at:
+        if time.monotonic() >= stop_at or await sync_to_async(standstill.is_stopped)():
             return parcel
         began = time.monotonic()
         try:

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from escalations import audit, clock, queue
-from escalations.errors import IllegalMove, NotFound
+from escalations import audit, clock, queue, standstill
+from escalations.errors import IllegalMove, NotFound, Stopped
 from escalations.models import Delivery, DeliveryAttempt, Source
 from escalations.states import Sending
 
@@ -17,8 +17,10 @@ def replay(delivery_id: UUID, *, actor: audit.Actor) -> Delivery:
     """Send a delivery again from the beginning of its schedule: same id, same body, to the address the source has now.
 
     Raises NotFound; IllegalMove while it is being sent, while its endpoint is disabled, and where there is nowhere to
-    send it.
+    send it; Stopped while everything is.
     """
+    if standstill.enter():
+        raise Stopped("Everything is stopped: nothing is sent until people release it, and then it goes by itself.")
     row = (
         Delivery.objects.select_for_update(of=("self",))
         .select_related("source", "incident")

@@ -14,7 +14,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
 from django.db.models import F
 
-from escalations import audit, clock, outbox, queue, vault, wire
+from escalations import audit, clock, outbox, queue, standstill, vault, wire
 from escalations.models import Delivery, DeliveryAttempt, Role, Source
 from escalations.models.people import MANAGER
 from escalations.states import Sending
@@ -73,10 +73,12 @@ class Parcel:
 def claim(limit: int) -> list[Parcel]:
     """Take up to `limit` due rows, fairly between endpoints, with their bodies frozen and their secrets read.
 
-    A parcel that has a `failure` already cannot be sent as it is: it goes straight to `settle`.
+    A parcel that has a `failure` already cannot be sent as it is: it goes straight to `settle`. None while everything is stopped.
     """
     now = clock.now()
     with transaction.atomic():
+        if standstill.enter():
+            return []
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
             cursor.execute(_CLAIM, {"now": now, "until": now + queue.LEASE, "each": PER_ENDPOINT, "limit": limit})

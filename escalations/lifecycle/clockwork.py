@@ -11,13 +11,13 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F
 
-from escalations import audit, clock, outbox
+from escalations import audit, clock, outbox, standstill
 from escalations.bulk import insert_many
 from escalations.models import ContextItem, Hold, Notice, Proposal, Question, Role, StepRun
 from escalations.models.people import MANAGER
 from escalations.states import Fallback, Sending, State, Verdict
 
-from . import hold, moves
+from . import hold, moves, quorum
 from .placing import next_due
 
 LATE = timedelta(minutes=2)  # a step that fired later than this was not waited out
@@ -194,9 +194,13 @@ def _expire(proposals: Sequence[Proposal], now: datetime) -> None:
 def _why_no_yes(proposal: Proposal) -> str | None:
     """Return why an approving fallback does not apply: a trigger fired, or a step was not told and waited out (section 5).
 
-    Nor does it where only a person's yes counts (law 12), where the caller wished for a no, or where what was waited out is not
-    what stands there now: the agent owes an answer, or has added to it.
+    Nor does it while everything is stopped, where only a person's yes counts (law 12) or those of several are asked for, where the
+    caller wished for a no, or where what was waited out is not what stands there now: the agent owes an answer, or has added to it.
     """
+    if stopped := standstill.enter():
+        return stopped.rstrip(".")
+    if (people := quorum.needed(proposal)) > 1:
+        return f"the policy asks for the signatures of {people} people"
     if proposal.triggers:
         return f"{', '.join(proposal.trigger_names)} fired"
     if held := next((rule["why"] for rule in proposal.rules if not rule["name"]), ""):

@@ -17,13 +17,14 @@ from escalations.errors import (
     Invalid,
     NotFound,
 )
+from escalations.floors import chatting
 from escalations.floors.facts import context_texts
 from escalations.floors.judge import judge
 from escalations.floors.rulebook import Rulebook
 from escalations.models import Decision, Hold, Person, Proposal, Signature, Work
 from escalations.states import STATE_OF, Floor, Kind, Stage, State, Verdict
 
-from . import hold, moves
+from . import hold, moves, quorum
 from .placing import place
 from .sources import MAX_REVISIONS, new_proposal, words_of
 
@@ -35,7 +36,8 @@ OF_THE_ENGINES = frozenset({"low_confidence", "classifier_failed"})
 class Outcome:
     """What came of a signature: the decision; or, without one, the new pending revision that an edit became, or the hold.
 
-    A hold means that the signature stands and can be taken back: the clock makes it the decision at `held.settles_at`.
+    A hold means that the signature stands and can be taken back: the clock makes it the decision at `held.settles_at`. Where a yes
+    needs several people and this was not the last, `signed` of the `needed` have signed what is shown.
     """
 
     proposal: Proposal
@@ -43,6 +45,8 @@ class Outcome:
     revision: Proposal | None = None
     replayed: bool = False
     held: Hold | None = None
+    signed: int = 0
+    needed: int = 0
 
 
 def decide(
@@ -66,10 +70,11 @@ def decide(
 
     `digest` and `version` are what the person was shown; they are checked inside the UPDATE. `request_key` makes a repeat of the
     same request return what was stored. By a page or a group form, under a policy with `undo_seconds`, the signature is checked
-    as ever and then held; `settling.settle_held` makes it the decision.
+    as ever and then held; `settling.settle_held` makes it the decision. Where the policy asks for several people's yes, all but the
+    last are written and leave it pending.
 
     Raises NotYourQueue, OwnRequest, StepUpRequired (who), DecisionNotAllowed, Invalid, Blocked (what), AlreadySettled (with who
-    was first), Held (with who signed), ChangedSinceSeen (read again), IdempotencyMismatch, NotFound.
+    was first), Held (with who signed), AlreadySigned, ChangedSinceSeen (read again), IdempotencyMismatch, NotFound.
     """
     if request_key and (known := _replay(request_key, request_digest)):
         return known
@@ -77,6 +82,8 @@ def decide(
         with transaction.atomic():
             proposal = _shown(proposal_id, lock=True)
             _check(proposal, person, Verdict(type), digest, version, reason, message, retry, interactive)
+            if method == "chat":
+                chatting.check(proposal, Verdict(type), reason)
             seen = Q(version=version, args_digest=digest)
             verdict = moves.Verdictum(
                 type=Verdict(type), by_kind="person", by_id=person.username, by_name=person.name, person=person, reason=reason,
@@ -88,6 +95,10 @@ def decide(
                 if isinstance(became, Outcome):
                     return became
                 verdict = replace(verdict, runs=became)
+            if type == Verdict.APPROVE:
+                quorum.check_new(proposal, person)
+                if not quorum.is_last(proposal):
+                    return _sign_one_of_several(proposal, person, seen, method, interactive, reason)
             if method in hold.HELD_BY and hold.undo_seconds(proposal):
                 return Outcome(proposal, None, held=_hold(proposal, person, verdict, seen, method))
             return Outcome(proposal, sign(proposal, verdict, seen=seen, method=method, interactive=interactive))
@@ -95,6 +106,8 @@ def decide(
         if request_key and (known := _replay(request_key, request_digest)):
             return known  # the same request twice at once: the other one was first, and this one saw its decision
         if request_key and type == Verdict.EDIT and (known := _became(proposal_id, person, args, draft)):
+            return known
+        if request_key and type == Verdict.APPROVE and (known := _signed_before(proposal_id, person, digest, version)):
             return known
         raise
     except IntegrityError as error:
@@ -126,6 +139,17 @@ def sign(
         Work.objects.create(incident_id=proposal.incident_id, proposal=proposal, stage=Stage.REDRAFT)
         queue.wake("redraft")
     return decision
+
+
+def _sign_one_of_several(
+    proposal: Proposal, person: Person, seen: Q, method: str, interactive: bool, reason: str
+) -> Outcome:
+    """Write a yes after which more people are needed; the proposal is locked and stays as it is."""
+    in_time = Q(expires_at=None) | Q(expires_at__gt=clock.now())
+    if not Proposal.objects.filter(seen & in_time, pk=proposal.pk, state=State.PENDING).exists():
+        raise moves.refusal(proposal.pk)
+    signed = quorum.add(proposal, person, method=method, interactive=interactive, reason=reason)
+    return Outcome(proposal, None, signed=signed, needed=quorum.needed(proposal))
 
 
 def _hold(proposal: Proposal, person: Person, verdict: moves.Verdictum, seen: Q, method: str) -> Hold:
@@ -161,6 +185,19 @@ def _became(proposal_id: Any, person: Person, args: dict[str, Any] | None, draft
     new_draft = None if before.draft is None else {**before.draft, **(draft or {})}
     digest = canonical.args_digest(before.action or None, before.args if new_draft else args, new_draft)
     return Outcome(before, None, revision=revision, replayed=True) if digest == revision.args_digest else None
+
+
+def _signed_before(proposal_id: Any, person: Person, digest: str, version: int) -> Outcome | None:
+    """Return what came of this very yes of this person, one of several, when it was sent before. There is no decision of theirs."""
+    proposal = _shown(proposal_id)
+    if not quorum.is_repeated(proposal, person, digest=digest, version=version):
+        return None
+    decision = Decision.objects.filter(proposal=proposal).first()
+    pending = proposal.state == State.PENDING
+    return Outcome(
+        proposal, decision, replayed=True, signed=len(quorum.given(proposal)) if pending else 0,
+        needed=quorum.needed(proposal) if pending else 0,
+    )
 
 
 def _shown(proposal_id: Any, *, lock: bool = False) -> Proposal:
@@ -218,7 +255,8 @@ def _edit(
     new_triggers = set(judgement.trigger_names) - set(proposal.trigger_names) - OF_THE_ENGINES
     demanded = judgement.role_why == "rule" or (judgement.role_why == "trigger" and judgement.trigger_names[0] in new_triggers)
     asks_for = judgement.role if demanded or proposal.role is None else proposal.role
-    if authority.is_member(person, asks_for.pk) and not new_triggers:
+    several = quorum.needed(proposal)
+    if authority.is_member(person, asks_for.pk) and not new_triggers and several == 1:
         return moves.Content(edited.action, edited.args, edited.draft, edited.args_digest)
     if proposal.revision >= MAX_REVISIONS:
         raise DecisionNotAllowed("This edit needs another reviewer, and the line has had all its revisions. Reject it instead.")
@@ -229,7 +267,7 @@ def _edit(
         "proposal.revised", actor=actor, incident_id=edited.incident_id, proposal_id=edited.pk, revision=edited.revision,
         args_digest=edited.args_digest, new_triggers=sorted(new_triggers), reason=verdict.reason,
     )
-    place(edited, replace(judgement, role=asks_for), rulebook)
+    place(edited, replace(judgement, role=asks_for), rulebook, people=several)
     queue.announce(edited.incident_id)
     return Outcome(proposal, None, revision=edited)
 

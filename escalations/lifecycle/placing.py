@@ -5,8 +5,8 @@ from typing import Any
 
 from django.db.models import F, Q
 
-from escalations import audit, clock, outbox, search
-from escalations.floors.judge import Judgement
+from escalations import audit, clock, outbox, search, standstill
+from escalations.floors.judge import Judgement, held_back
 from escalations.floors.rulebook import Rulebook
 from escalations.models import Proposal
 from escalations.states import Fallback, Floor, State, Status, Verdict
@@ -14,13 +14,17 @@ from escalations.states import Fallback, Floor, State, Status, Verdict
 from . import moves
 
 
-def place(proposal: Proposal, judgement: Judgement, rulebook: Rulebook, *, actor: audit.Actor = audit.SYSTEM) -> bool:
+def place(
+    proposal: Proposal, judgement: Judgement, rulebook: Rulebook, *, actor: audit.Actor = audit.SYSTEM, people: int = 1
+) -> bool:
     """Put a proposal into its role's queue with its clock running. Return False when it was settled meanwhile.
 
-    In the caller's transaction. A critical one passes straight to the people of its role: they are told at once.
+    In the caller's transaction; a yes needs the signatures of at least so many `people`. A critical one passes straight to the people
+    of its role: they are told at once.
     """
     now = clock.now()
     policy = rulebook.frozen(judgement.policy)
+    policy["quorum"] = max(policy["quorum"], people)
     expires_at = _expires_at(proposal, policy, now)
     if not _write(
         proposal, judgement, policy, routed_at=now, role=judgement.role, asked=[judgement.role.pk], step=0,
@@ -40,10 +44,15 @@ def place(proposal: Proposal, judgement: Judgement, rulebook: Rulebook, *, actor
 
 
 def settle_by_policy(proposal: Proposal, judgement: Judgement, rulebook: Rulebook) -> bool:
-    """Settle without a person what a live rule lets go alone, or refuse what one blocks. Return False when settled meanwhile."""
+    """Settle without a person what a live rule lets go alone, or refuse what one blocks. Return False when settled meanwhile.
+
+    While everything is stopped nothing goes alone: it is placed, and a person decides. What is blocked stays blocked.
+    """
     rule = judgement.settles
     if rule is None or judgement.floor == Floor.REVIEW:
         raise ValueError("a person must look at this")
+    if judgement.floor == Floor.AUTO and (stopped := standstill.enter()):
+        return place(proposal, held_back(judgement, stopped), rulebook)
     policy = rulebook.frozen(judgement.policy)
     if not _write(proposal, judgement, policy, routed_at=clock.now(), role=judgement.role):
         return False

@@ -13,7 +13,7 @@ from escalations.errors import AlreadySettled, CountersignError, IllegalMove, No
 from escalations.models import Hold, Person, Proposal
 from escalations.states import State, Verdict
 
-from . import hold, moves
+from . import hold, moves, quorum
 from .decide import sign
 
 logger = logging.getLogger(__name__)
@@ -108,13 +108,15 @@ def _settle(proposal_id: Any, now: datetime) -> bool:
 
 
 def _why_not(proposal: Proposal, held: Hold) -> str:
-    """Return why a held signature counts no more, or "". Rights are those of now; three queries."""
+    """Return why a held signature counts no more, or "". Rights are those of now; three queries, more where several sign."""
     if proposal.state != State.PENDING:
         return f"it was {proposal.state} meanwhile"
     if (proposal.version, proposal.args_digest) != (held.version, held.digest):
         return "what was signed changed"
     if problem := authority.why_not(held.person, proposal):
         return f"{held.person.name} may not sign this any more: {problem.detail}"
+    if held.type == Verdict.APPROVE and not quorum.is_last(proposal):
+        return "others who had signed it may not sign it any more"
     return ""
 
 

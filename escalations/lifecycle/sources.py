@@ -5,13 +5,24 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from escalations import audit, canonical, clock, queue, search
-from escalations.errors import AlreadySettled, Conflict, DecisionExpired, Invalid, NotFound
+from escalations import audit, canonical, clock, queue, search, standstill
+from escalations.errors import AlreadySettled, Conflict, DecisionExpired, Invalid, NotFound, Stopped
 from escalations.floors.facts import context_texts
 from escalations.floors.judge import new_findings
 from escalations.floors.risk import risk_of
 from escalations.floors.rulebook import Rulebook
-from escalations.models import Acknowledgement, Classification, ContextItem, Decision, Incident, Person, Proposal, Question, Work
+from escalations.models import (
+    Acknowledgement,
+    Classification,
+    ContextItem,
+    Decision,
+    Delivery,
+    Incident,
+    Person,
+    Proposal,
+    Question,
+    Work,
+)
 from escalations.states import DEFAULT_DECISIONS, Kind, Stage, State, Status, Verdict
 
 from . import hold, moves
@@ -87,6 +98,7 @@ def revise(
         if last is not None and last.revision >= MAX_REVISIONS:
             raise TooManyRevisions
         if incident.status == Status.SETTLED:
+            _check_handed_out(incident)
             raise moves.refusal(last.pk) if last else AlreadySettled()
         if author == "model" and pending is not None:
             raise AlreadySettled("A newer revision is pending.")
@@ -116,6 +128,7 @@ def add_context(incident_id: Any, *, context: dict[str, Any], sanitised: bool = 
     with transaction.atomic():
         incident, pending = _locked(incident_id)
         if incident.status == Status.SETTLED:
+            _check_handed_out(incident)
             raise AlreadySettled()
         item = ContextItem.objects.create(incident=incident, context=context, sanitised=sanitised)
         answered = Question.objects.filter(incident=incident, answered_at=None).update(answered_at=clock.now())
@@ -148,6 +161,7 @@ def withdraw(incident_id: Any, *, actor: audit.Actor) -> Incident:
     with transaction.atomic():
         incident, pending = _locked(incident_id)
         if incident.status == Status.SETTLED:
+            _check_handed_out(incident)
             last = Proposal.objects.filter(incident=incident).order_by("-revision").first()
             raise moves.refusal(last.pk) if last else AlreadySettled()
         if pending is not None:
@@ -177,6 +191,8 @@ def acknowledge(
             )
             if decision is None or pending is not None:
                 raise Conflict("Nothing is decided yet.", code_hint="not_settled")
+            if not Delivery.objects.filter(proposal=decision.proposal_id, token__gt=0).exists():  # a try may have reached it
+                _check_handed_out(incident)
             if Acknowledgement.objects.filter(decision=decision).exists():
                 raise AlreadyAcknowledged
             if decision.args_digest is not None and decision.valid_until <= clock.now():
@@ -226,6 +242,13 @@ def _reopen(incident: Incident, decision: Decision, detail: str, actor: audit.Ac
         args_digest=again.args_digest, author="system", why="agent_failed",
     )
     queue.wake("classify")
+
+
+def _check_handed_out(incident: Incident) -> None:
+    """Raise Stopped when the source may not be told yet how its incident was settled. Two queries."""
+    last = Proposal.objects.filter(incident=incident).order_by("-revision").values_list("pk", flat=True).first()
+    if last is not None and standstill.held_back([last]):
+        raise Stopped
 
 
 def _drop_work(incident: Incident) -> None:

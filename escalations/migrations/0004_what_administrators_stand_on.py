@@ -289,7 +289,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='signature',
-            constraint=models.UniqueConstraint(fields=('proposal', 'person', 'version'), name='one_signature_each'),
+            constraint=models.UniqueConstraint(fields=('proposal', 'person', 'version', 'type'), name='one_signature_each'),
         ),
         migrations.AddField(
             model_name='absence',

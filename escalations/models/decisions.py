@@ -25,7 +25,8 @@ class Signature(models.Model):
     at = models.DateTimeField(default=clock.now)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["proposal", "person", "version"], name="one_signature_each")]
+        # Who said yes where several have to may still say no.
+        constraints = [models.UniqueConstraint(fields=["proposal", "person", "version", "type"], name="one_signature_each")]
 
 
 class Hold(models.Model):

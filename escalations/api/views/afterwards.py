@@ -6,12 +6,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from escalations import canonical, errors, lifecycle, wire
+from escalations import canonical, errors, lifecycle
 from escalations.api import auth, fields, inputs, outputs, parsers
 from escalations.models import Incident, Proposal
 
 from .base import Door
-from .incidents import KEY, PROBLEM
+from .incidents import KEY, PROBLEM, told_to
 
 CONFLICTS = {400: PROBLEM, 404: PROBLEM, 409: PROBLEM}
 
@@ -30,7 +30,7 @@ class Revisions(Door):
         incident = self.own_incident(pk)
         content = read_member(inputs.ProposalIn, self.body().data, "proposal")
         lifecycle.revise(incident.pk, content=content, author="source", actor=self.caller.actor)
-        return Response(told(incident.pk), status=201, headers={"Location": f"/api/v1/incidents/{incident.pk}"})
+        return Response(told(incident.pk, self.caller), status=201, headers={"Location": f"/api/v1/incidents/{incident.pk}"})
 
 
 class MoreContext(Door):
@@ -47,7 +47,7 @@ class MoreContext(Door):
         parsed = self.body()
         context = read_member(inputs.AddedContextIn, parsed.data, "context")
         lifecycle.add_context(incident.pk, context=context, sanitised=parsed.sanitised, actor=self.caller.actor)
-        return Response(told(incident.pk))
+        return Response(told(incident.pk, self.caller))
 
 
 class Withdrawal(Door):
@@ -62,7 +62,7 @@ class Withdrawal(Door):
         incident = self.own_incident(pk)
         fields.read(inputs.NothingIn, self.body(optional=True).data)
         lifecycle.withdraw(incident.pk, actor=self.caller.actor)
-        return Response(told(incident.pk))
+        return Response(told(incident.pk, self.caller))
 
 
 class Acknowledgement(Door):
@@ -81,7 +81,7 @@ class Acknowledgement(Door):
             incident.pk, result=said["result"], args_digest=said.get("args_digest"), detail=said.get("detail", ""),
             actor=self.caller.actor,
         )
-        return Response(told(incident.pk))
+        return Response(told(incident.pk, self.caller))
 
 
 class Deciding(Door):
@@ -107,7 +107,7 @@ class Deciding(Door):
                 raise errors.NotYourQueue from None
             raise
         headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
-        return Response(told(outcome.proposal.incident_id), headers=headers)
+        return Response(told(outcome.proposal.incident_id, self.caller), headers=headers)
 
     def _decided(self, pk: Any, said: dict[str, Any], key: str | None, digest: str) -> lifecycle.Outcome:
         token = self.caller.credential
@@ -126,7 +126,7 @@ def read_member(form: type[fields.Strict], data: dict[str, Any], name: str) -> d
     return fields.read(form, data)
 
 
-def told(incident_id: Any) -> dict[str, Any]:
-    """Return the incident as it is now."""
-    return wire.incident_json(Incident.objects.select_related("source").get(pk=incident_id))
+def told(incident_id: Any, caller: auth.Caller) -> dict[str, Any]:
+    """Return the incident as it is now, as this caller may be told."""
+    return told_to(caller, [Incident.objects.select_related("source").get(pk=incident_id)])[0]
 

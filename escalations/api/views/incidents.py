@@ -52,7 +52,7 @@ class Incidents(Door):
         headers = {"Location": f"/api/v1/incidents/{incident.pk}"}
         if replayed:
             headers["Idempotent-Replayed"] = "true"
-        told = wire.incident_json(incident) if replayed else wire.received_json(incident)
+        told = wire.handed_out([incident])[0] if replayed else wire.received_json(incident)
         return Response(told, status=201, headers=headers)
 
     @extend_schema(
@@ -61,7 +61,7 @@ class Incidents(Door):
     )
     def get(self, request: Request) -> Response:
         page = pages.page_of(readable(self.caller), request.query_params, request.build_absolute_uri)
-        return Response({"items": wire.incidents_json(page.items), "next": page.next})
+        return Response({"items": told_to(self.caller, page.items), "next": page.next})
 
 
 class Batch(Door):
@@ -82,7 +82,7 @@ class Batch(Door):
         received = iter(ingest.receive_many(source=source, key_env=self.caller.env, items=good) if good else [])
         results = [next(received) if isinstance(item, ingest.Item) else item for item in read]
         replays = [one.incident for one in results if isinstance(one, ingest.Received) and one.replayed and one.incident]
-        told = iter(wire.incidents_json(replays))
+        told = iter(wire.handed_out(replays))
         return Response({"items": [_told(result, told) for result in results]}, status=207)
 
     def _item(self, raw: bytes, index: int) -> ingest.Item | errors.CountersignError:
@@ -126,7 +126,12 @@ class OneIncident(Door):
         incident = readable(self.caller).filter(pk=pk).first()
         if incident is None:
             raise errors.NotFound
-        return Response(wire.incident_json(incident))
+        return Response(told_to(self.caller, [incident])[0])
+
+
+def told_to(caller: auth.Caller, incidents: list[Incident]) -> list[dict[str, Any]]:
+    """Return what this caller is told: a person everything, as on the pages; a source what may leave."""
+    return wire.handed_out(incidents) if caller.source is not None else wire.incidents_json(incidents)
 
 
 def readable(caller: auth.Caller) -> QuerySet[Incident]:
