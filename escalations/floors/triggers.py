@@ -17,7 +17,7 @@ from .phrases import phrases
 from .text import folded, words_of
 from .wordlists import ASKS_FOR_A_PERSON, DEFAULT_SETTINGS
 
-__all__ = ["DEFAULT_SETTINGS", "asked_in", "customer_texts", "structural"]
+__all__ = ["DEFAULT_SETTINGS", "asked_in", "customer_texts", "effective_settings", "structural"]
 
 MAX_NODES = 20_000  # leaves of args looked at; more is itself a reason to look
 MAX_JSON_IN_TEXT = 200_000
@@ -79,6 +79,11 @@ def structural(facts: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any
 def asked_in(pairs: Iterable[tuple[str, str]], settings: Mapping[str, Mapping[str, Any]] | None = None) -> list[Finding]:
     """Return user_request and user_complaint in context that came later, as (where, text) of `facts.context_texts`."""
     return _asked(customer_pairs(pairs), settings)
+
+
+def effective_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings by which a trigger goes: those given, and the built-in ones where a key is absent or of no use."""
+    return _settings(name, {name: given}) if name in DEFAULT_SETTINGS else dict(given)
 
 
 def words_in_name(name: str) -> list[str]:

@@ -138,5 +138,6 @@ DEFAULT_SETTINGS: dict[str, dict[str, Any]] = {
     "sensitive_data": {"phrases": SENSITIVE, "contacts": 5},  # so many different e-mail addresses and telephone numbers are a list
     "user_request": {"phrases": []},  # more phrases than the built-in ones, which always count
     "user_complaint": {"phrases": COMPLAINS},
+    "low_confidence": {"below": 0.6},  # 0 to 1: what is less sure than this comes to a person
     "agent_failed": {"max_attempts": 3},
 }  # fmt: skip

@@ -179,6 +179,7 @@ class Migration(migrations.Migration):
                 ('why', models.TextField(blank=True)),
                 ('actor_kind', models.CharField(max_length=10)),
                 ('actor', models.CharField(max_length=150)),
+                ('confirmed_by', models.CharField(blank=True, max_length=150)),
                 ('restored_from', models.PositiveIntegerField(null=True)),
                 ('at', models.DateTimeField(default=escalations.clock.now)),
             ],

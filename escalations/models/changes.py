@@ -20,6 +20,7 @@ class RuleVersion(models.Model):
     why = models.TextField(blank=True)
     actor_kind = models.CharField(max_length=10)
     actor = models.CharField(max_length=150)
+    confirmed_by = models.CharField(max_length=150, blank=True)  # the second administrator, where one was needed
     restored_from = models.PositiveIntegerField(null=True)
     at = models.DateTimeField(default=clock.now)
 

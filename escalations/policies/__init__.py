@@ -5,6 +5,20 @@ field, in one transaction. Errors are `errors.Invalid` with a pointer per field,
 written then. No secret ever reaches an audit entry.
 """
 
+from .absences import call_off, check_absence, deputies_for, save_absence
+from .asking import waiting
+from .calendars import (
+    Day,
+    archive_calendar,
+    check_calendar,
+    countries,
+    fill_in,
+    fill_in_all,
+    holidays_of,
+    public_holidays,
+    save_calendar,
+    subdivisions,
+)
 from .people import (
     LONGEST_TOKEN_DAYS,
     TOKEN_DAYS,
@@ -17,7 +31,20 @@ from .people import (
     save_person,
     save_role,
 )
-from .rules import check_rule, check_trigger, save_category, save_rule, save_trigger
+from .rules import (
+    MOST_LIVE,
+    archive_rule,
+    check_rule,
+    check_trigger,
+    promote,
+    restore,
+    save_category,
+    save_rule,
+    save_trigger,
+    to_draft,
+    to_shadow,
+)
+from .second import confirm_change, refuse_change, waiting_changes, withdraw_change
 from .sources import (
     check_source,
     disable_source,
@@ -29,13 +56,21 @@ from .sources import (
     save_source,
 )
 from .steps import LONGEST_UNDO, Step, archive_policy, check_policy, confirm_approve, effective_fallback, save_policy
+from .versions import diff, versions_of
 
 __all__ = [
     "LONGEST_TOKEN_DAYS",
     "LONGEST_UNDO",
+    "MOST_LIVE",
     "TOKEN_DAYS",
+    "Day",
     "Step",
+    "archive_calendar",
     "archive_policy",
+    "archive_rule",
+    "call_off",
+    "check_absence",
+    "check_calendar",
     "check_person",
     "check_policy",
     "check_role",
@@ -43,17 +78,30 @@ __all__ = [
     "check_source",
     "check_trigger",
     "confirm_approve",
+    "confirm_change",
+    "countries",
     "deactivate",
+    "deputies_for",
+    "diff",
     "disable_source",
     "effective_fallback",
     "enable_source",
+    "fill_in",
+    "fill_in_all",
+    "holidays_of",
     "issue_key",
     "mint_token",
+    "promote",
+    "public_holidays",
     "reactivate",
+    "refuse_change",
+    "restore",
     "retire_secrets",
     "revoke_key",
     "revoke_token",
     "rotate_secret",
+    "save_absence",
+    "save_calendar",
     "save_category",
     "save_person",
     "save_policy",
@@ -61,4 +109,11 @@ __all__ = [
     "save_rule",
     "save_source",
     "save_trigger",
+    "subdivisions",
+    "to_draft",
+    "to_shadow",
+    "versions_of",
+    "waiting",
+    "waiting_changes",
+    "withdraw_change",
 ]

@@ -1,4 +1,7 @@
-"""Rules, triggers and categories: checked as strictly when saved as they are read when an incident is routed."""
+"""Rules, triggers and categories: checked as strictly when saved as they are read when an incident is routed.
+
+What would let the machine do more, or look at less, is not saved but asked: it waits for a second administrator (`second`).
+"""
 
 import json
 from typing import Any
@@ -6,27 +9,29 @@ from typing import Any
 from django.db import transaction
 
 from escalations import audit, clock
-from escalations.errors import Invalid
+from escalations.errors import ChangedSinceSeen, IllegalMove, Invalid
 from escalations.floors.cel import compile_condition
 from escalations.floors.triggers import DEFAULT_SETTINGS
-from escalations.models import Category, RoutingRule, Source, Trigger
+from escalations.models import Category, Change, Person, RoutingRule, RuleVersion, Source, Trigger
 from escalations.states import ALWAYS_ON, Floor, RuleState
 
+from . import versions
+from .asking import TRIGGER_FIELDS, ask, base_of, needs_asking, one_at_a_time, outdate, said_of
 from .changes import changes, problem, stored, subject_of
+from .lowering import lowers
+from .versions import RULE_FIELDS, values_of
 
-RULE_FIELDS = (
-    "name", "why", "priority", "condition", "floor", "by", "role", "policy", "severity", "category", "threshold", "model_counts",
-    "state",
-)
-TRIGGER_FIELDS = ("description", "enabled", "role", "policy", "settings")
 CATEGORY_FIELDS = ("name", "description", "role", "guidance", "reject_reasons")
+MOST_LIVE = 200  # rules that are looked at for every incident; bench/rules.py says what they cost
 
 
 def check_rule(rule: RoutingRule) -> None:
-    """Raise Invalid with a pointer per field if this rule may not be saved. Two queries."""
+    """Raise Invalid with a pointer per field if this rule may not be saved. Three queries."""
     errors = []
     if RoutingRule.objects.filter(name__iexact=rule.name.strip()).exclude(pk=rule.pk).exists():
         errors.append(problem("name", "taken", "Another rule has this name."))
+    if rule.state == RuleState.LIVE and RoutingRule.objects.filter(state=RuleState.LIVE).exclude(pk=rule.pk).count() >= MOST_LIVE:
+        errors.append(problem("state", "too_many", f"{MOST_LIVE} rules are live, which is the most. Archive one first."))
     errors += _condition_problems(rule)
     auto = rule.floor == Floor.AUTO
     if auto and rule.by == "threshold" and rule.threshold is None:
@@ -61,20 +66,128 @@ def _condition_problems(rule: RoutingRule) -> list[dict[str, str]]:
 
 
 @transaction.atomic
-def save_rule(rule: RoutingRule, *, actor: audit.Actor) -> RoutingRule:
-    """Save a rule. It holds for whatever is routed from now on; what is already routed keeps what was frozen onto it."""
+def save_rule(
+    rule: RoutingRule, *, actor: audit.Actor, person: Person | None = None, why: str = "", seen: int | None = None
+) -> RoutingRule | Change:
+    """Save a rule, or ask for it. It holds for whatever is routed from now on; what is already routed keeps what was frozen onto it.
+
+    Returns the rule, with a new version on the record. Where the edit would let the machine do more or look at less (`lowers`),
+    nothing of it is saved: a Change waits for a second administrator and is returned. A rule that is new is kept as a draft then.
+    `person` is who edits; without one the system saves at once (setup, the demo company). `seen` is the version that was edited.
+    Raises Invalid, ChangedSinceSeen (somebody saved it meanwhile), NotAllowed. About eight queries.
+    """
+    one_at_a_time()
     old = stored(rule)
+    if old is not None and old.version != (rule.version if seen is None else seen):
+        raise ChangedSinceSeen("Somebody saved this rule since you opened it. Look at it again before you save.")
     rule.name = rule.name.strip()
     check_rule(rule)
+    reasons = lowers(old, rule)
+    if not needs_asking(reasons, actor=actor, person=person) or person is None:
+        return write_rule(rule, old, actor=actor, why=why)
+    wanted = values_of(rule)
+    if old is None:
+        rule.state = RuleState.DRAFT
+        write_rule(rule, None, actor=actor, why=why)
+        old = rule
+    return ask(old, wanted=wanted, base=base_of(old, RULE_FIELDS), lowers=reasons, person=person, why=why)
+
+
+def write_rule(
+    rule: RoutingRule, old: RoutingRule | None, *, actor: audit.Actor, why: str = "", asked_by: audit.Actor | None = None,
+    restored_from: int | None = None,
+) -> RoutingRule:
+    """Write a checked rule with its version and entry; nothing when nothing changed. `old` is as stored, and locked.
+
+    Nobody else's: `save_rule` and the second administrator's yes (`second.confirm_change`) come through here.
+    """
     changed = changes(old, rule, RULE_FIELDS)
-    if old is not None:
-        if not changed:
-            return rule
-        rule.version = old.version + 1
+    if old is not None and not changed:
+        return rule
     rule.changed_at = clock.now()
-    rule.save()
-    audit.record("rule.saved", actor=actor, subject=subject_of(rule), name=rule.name, version=rule.version, changed=changed)
+    if old is None:
+        rule.save(force_insert=True)
+    else:
+        versions.record_found(old)
+        rule.version = old.version + 1
+        rule.save(update_fields=[*RULE_FIELDS, "version", "changed_at"])  # matched_at is routing's
+        outdate(rule, actor=actor)
+    versions.record(rule, actor=actor, why=why, asked_by=asked_by, restored_from=restored_from)
+    action = "rule.saved"
+    if restored_from is not None:
+        action = "rule.restored"
+    elif old is not None and rule.state == RuleState.LIVE and list(changed) == ["state"]:
+        action = "rule.promoted"
+    audit.record(
+        action, actor=actor, subject=subject_of(rule), name=rule.name, version=rule.version, changed=changed,
+        **said_of(why, asked_by),
+    )
     return rule
+
+
+def _moved(
+    rule: RoutingRule, state: RuleState, *, actor: audit.Actor, person: Person | None, why: str, seen: int | None
+) -> RoutingRule | Change:
+    fresh = RoutingRule.objects.get(pk=rule.pk)
+    if fresh.state == state:
+        raise IllegalMove(f"It is {state} already.")
+    fresh.state = state
+    return save_rule(fresh, actor=actor, person=person, why=why, seen=seen)
+
+
+def promote(
+    rule: RoutingRule, *, actor: audit.Actor, person: Person | None = None, why: str = "", seen: int | None = None
+) -> RoutingRule | Change:
+    """Make a rule live, as it is stored; a Change where that lets the machine do more. Raises as `save_rule`, and IllegalMove."""
+    return _moved(rule, RuleState.LIVE, actor=actor, person=person, why=why, seen=seen)
+
+
+def to_shadow(
+    rule: RoutingRule, *, actor: audit.Actor, person: Person | None = None, why: str = "", seen: int | None = None
+) -> RoutingRule | Change:
+    """Have a rule evaluated on real traffic, deciding nothing. A Change where a live rule that asks for people is put there."""
+    return _moved(rule, RuleState.SHADOW, actor=actor, person=person, why=why, seen=seen)
+
+
+def to_draft(
+    rule: RoutingRule, *, actor: audit.Actor, person: Person | None = None, why: str = "", seen: int | None = None
+) -> RoutingRule | Change:
+    """Take a rule back to be worked on: it is not evaluated. A Change where it was live and asked for people."""
+    return _moved(rule, RuleState.DRAFT, actor=actor, person=person, why=why, seen=seen)
+
+
+def archive_rule(
+    rule: RoutingRule, *, actor: audit.Actor, person: Person | None = None, why: str = "", seen: int | None = None
+) -> RoutingRule | Change:
+    """Put a rule away; it can be read and taken back. A Change where it was live and asked for people."""
+    return _moved(rule, RuleState.ARCHIVED, actor=actor, person=person, why=why, seen=seen)
+
+
+@transaction.atomic
+def restore(
+    rule: RoutingRule, version: int, *, actor: audit.Actor, person: Person | None = None, why: str = "", seen: int | None = None
+) -> RoutingRule | Change:
+    """Put back what a rule said in an earlier version. Its state stays as it is: a draft does not go live by being put back.
+
+    Saved or asked for as `save_rule` does. Raises Invalid (no such version; a role or policy it named is gone).
+    """
+    one_at_a_time()
+    then = RuleVersion.objects.filter(rule=rule, version=version).first()
+    if then is None:
+        raise Invalid([problem("version", "unknown", f"There is no version {version} of this rule.")])
+    fresh = RoutingRule.objects.select_for_update(of=("self",)).get(pk=rule.pk)
+    old = RoutingRule.objects.get(pk=rule.pk)
+    if seen is not None and old.version != seen:
+        raise ChangedSinceSeen("Somebody saved this rule since you opened it. Look at it again before you put it back.")
+    versions.put(fresh, {field: value for field, value in then.values.items() if field != "state"})
+    if not changes(old, fresh, RULE_FIELDS):
+        raise IllegalMove(f"It is as it was in version {version} already.")
+    check_rule(fresh)
+    reasons = lowers(old, fresh)
+    said = why.strip() or f"As it was in version {version}."
+    if not needs_asking(reasons, actor=actor, person=person) or person is None:
+        return write_rule(fresh, old, actor=actor, why=said, restored_from=version)
+    return ask(old, wanted=values_of(fresh), base=base_of(old, RULE_FIELDS), lowers=reasons, person=person, why=said)
 
 
 def check_trigger(trigger: Trigger) -> None:
@@ -85,6 +198,8 @@ def check_trigger(trigger: Trigger) -> None:
     if trigger.policy_id and trigger.policy.archived_at:
         errors.append(problem("policy", "archived", "That policy is archived."))
     errors += _settings_problems(trigger.settings, DEFAULT_SETTINGS.get(trigger.name, {}))
+    if not errors and not 0 <= trigger.settings.get("below", 0) <= 1:
+        errors.append(problem("settings", "out_of_range", "“below” is between 0 and 1."))
     if errors:
         raise Invalid(errors)
 
@@ -128,13 +243,31 @@ def _same_shape(value: Any, example: Any) -> bool:
 
 
 @transaction.atomic
-def save_trigger(trigger: Trigger, *, actor: audit.Actor) -> Trigger:
-    """Save a retuned trigger. Triggers are not made by hand: what fires them is code."""
+def save_trigger(trigger: Trigger, *, actor: audit.Actor, person: Person | None = None, why: str = "") -> Trigger | Change:
+    """Save a retuned trigger, or ask for it where it would fire less (`lowers`): all of the edit waits then, and the Change is
+    returned. Triggers are not made by hand: what fires them is code. `person` as for `save_rule`. About five queries."""
+    one_at_a_time()
     old = stored(trigger)
     check_trigger(trigger)
+    reasons = lowers(old, trigger)
+    if old is None or not needs_asking(reasons, actor=actor, person=person) or person is None:
+        return write_trigger(trigger, old, actor=actor, why=why)
+    return ask(
+        old, wanted=values_of(trigger, TRIGGER_FIELDS), base=base_of(old, TRIGGER_FIELDS), lowers=reasons, person=person, why=why
+    )
+
+
+def write_trigger(
+    trigger: Trigger, old: Trigger | None, *, actor: audit.Actor, why: str = "", asked_by: audit.Actor | None = None
+) -> Trigger:
+    """Write a checked trigger and its entry; nothing when nothing changed. `old` is as stored, and locked."""
     if changed := changes(old, trigger, TRIGGER_FIELDS):
         trigger.save()
-        audit.record("trigger.saved", actor=actor, subject=f"Trigger {trigger.name}", name=trigger.name, changed=changed)
+        outdate(trigger, actor=actor)
+        audit.record(
+            "trigger.saved", actor=actor, subject=subject_of(trigger), name=trigger.name, changed=changed,
+            **said_of(why, asked_by),
+        )
     return trigger
 
 

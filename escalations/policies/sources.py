@@ -7,9 +7,12 @@ from django.db import transaction
 
 from escalations import audit, callbacks, clock, outbox, vault
 from escalations.errors import Conflict, Invalid
-from escalations.models import ApiKey, SigningSecret, Source
+from escalations.models import ApiKey, Change, Person, SigningSecret, Source
 
+from .asking import ask, base_of, needs_asking, one_at_a_time, outdate, said_of
 from .changes import changes, problem, readable, stored, subject_of
+from .lowering import lowers
+from .versions import values_of
 
 FIELDS = (
     "name", "description", "owner", "callback_url", "allowed_hosts", "authoritative_paths", "known_irreversible", "may_email",
@@ -62,14 +65,48 @@ def _is_loopback(host: str) -> bool:
 
 
 @transaction.atomic
-def save_source(source: Source, *, actor: audit.Actor) -> str | None:
-    """Save a source. Return its first signing secret, to be shown once, when it had none; else None."""
+def save_source(
+    source: Source, *, actor: audit.Actor, person: Person | None = None, why: str = ""
+) -> str | Change | None:
+    """Save a source, or ask for it. Return its first signing secret, to be shown once, when it had none; else None.
+
+    Where live rules would let more go, or fewer of its actions count as irreversible (`lowers`), nothing of the edit is saved: the
+    Change that waits for a second administrator is returned. A source that is new is saved without what would do that, which
+    then waits (`waiting(source)`); its secret is returned. `person` is who edits; without one the system saves at once.
+    """
+    one_at_a_time()
     old = stored(source)
     check_source(source)
-    if changed := changes(old, source, FIELDS):
-        source.save()
-        audit.record("source.saved", actor=actor, subject=subject_of(source), name=source.name, changed=changed)
+    reasons = lowers(old, source)
+    if not needs_asking(reasons, actor=actor, person=person) or person is None:
+        write_source(source, old, actor=actor, why=why)
+        return outbox.ensure_secret(source)
+    wanted = values_of(source, FIELDS)
+    if old is not None:
+        return ask(old, wanted=wanted, base=base_of(old, FIELDS), lowers=reasons, person=person, why=why)
+    source.authoritative_paths, source.is_demo = [], False
+    if lowers(None, source):
+        source.owner = None  # a live rule goes by who answers for a source
+    write_source(source, None, actor=actor, why=why)
+    ask(source, wanted=wanted, base=base_of(source, FIELDS), lowers=reasons, person=person, why=why)
     return outbox.ensure_secret(source)
+
+
+def write_source(
+    source: Source, old: Source | None, *, actor: audit.Actor, why: str = "", asked_by: audit.Actor | None = None
+) -> Source:
+    """Write a checked source and its entry; nothing when nothing changed. `old` is as stored, and locked."""
+    if changed := changes(old, source, FIELDS):
+        if old is None:
+            source.save()
+        else:
+            source.save(update_fields=FIELDS)
+            outdate(source, actor=actor)
+        audit.record(
+            "source.saved", actor=actor, subject=subject_of(source), name=source.name, changed=changed,
+            **said_of(why, asked_by),
+        )
+    return source
 
 
 def _locked(source: Source) -> Source:

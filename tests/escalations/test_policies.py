@@ -88,13 +88,13 @@ def test_a_condition_that_does_not_compile_is_refused_with_its_position():
 ])
 def test_a_rule_that_acts_alone_may_not_read_what_the_source_merely_says(condition):
     with pytest.raises(Invalid) as error:
-        policies.save_rule(rule(floor="auto", condition=condition), actor=ADMIN)
+        policies.save_rule(rule(floor="auto", condition=condition), actor=audit.SYSTEM)
     assert pointers(error) == ["/condition"]
 
 
 def test_a_path_marked_authoritative_may_be_read_by_a_rule_that_acts_alone():
     source(authoritative_paths=["payload.total"])
-    saved = policies.save_rule(rule(floor="auto", condition="incident.payload.total < 5.0"), actor=ADMIN)
+    saved = policies.save_rule(rule(floor="auto", condition="incident.payload.total < 5.0"), actor=audit.SYSTEM)
     assert saved.pk
 
 
@@ -116,7 +116,7 @@ def test_a_rule_that_makes_no_sense_is_refused_at_its_field(given, field):
 def test_a_rule_whose_condition_no_longer_compiles_can_still_be_archived():
     broken = RoutingRule.objects.create(name="Old", condition="gone.away == 1", floor="review")
     broken.state = "archived"
-    assert policies.save_rule(broken, actor=ADMIN).state == "archived"
+    assert policies.save_rule(broken, actor=audit.SYSTEM).state == "archived"
 
 
 # -- triggers and categories
@@ -135,7 +135,7 @@ def test_what_is_always_on_cannot_be_turned_off(name):
 def test_another_trigger_can_be_turned_off_and_that_is_on_the_record():
     trigger = Trigger.objects.get(name="user_complaint")
     trigger.enabled = False
-    policies.save_trigger(trigger, actor=ADMIN)
+    policies.save_trigger(trigger, actor=audit.SYSTEM)
     assert last("trigger.saved")["changed"] == {"enabled": {"old": True, "new": False}}
 
 
