@@ -30,7 +30,7 @@ ACTIONS = frozenset(
         "change.asked", "change.confirmed", "change.refused", "change.withdrawn", "change.outdated",
         "replay.asked", "replay.finished", "replay.cancelled",
         "calendar.saved", "absence.saved", "absence.began", "mute.saved",
-        "channel.saved", "channel.disabled", "wishes.saved", "chat.saved", "chat.linked", "chat.unlinked",
+        "channel.saved", "channel.disabled", "wishes.saved", "chat.saved", "chat.linked", "chat.unlinked", "chat.refused",
         "everything.stopped", "release.asked", "release.withdrawn", "everything.released",
         "config.imported", "config.exported",
         "policy.saved", "policy.fallback_asked", "policy.fallback_confirmed",

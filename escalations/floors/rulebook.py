@@ -1,10 +1,12 @@
 """What administrators wrote, read once for a batch of judgements."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from escalations import clock, worktime
 from escalations.errors import Invalid
-from escalations.models import Category, EscalationPolicy, Role, RoutingRule, Source, Trigger
+from escalations.models import Calendar, Category, EscalationPolicy, Role, RoutingRule, Source, Trigger, roles_with_somebody
 from escalations.models.people import MANAGER, QUEUE_MANAGER
 from escalations.models.policies import EscalationStep
 from escalations.states import ALWAYS_ON, Fallback, Floor, RuleState
@@ -22,7 +24,10 @@ class LiveRule:
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """Live rules by falling priority, triggers, categories, roles and policies. About six queries to load."""
+    """Live rules by falling priority, triggers, categories, roles and policies.
+
+    About seven queries to load, two more where a policy has a calendar.
+    """
 
     rules: list[LiveRule]
     triggers: dict[str, Trigger]
@@ -33,6 +38,9 @@ class Rulebook:
     policies: dict[int, EscalationPolicy]
     default_policy: EscalationPolicy
     steps: dict[int, list[EscalationStep]] = field(default_factory=dict)
+    calendars: dict[int, dict[str, Any]] = field(default_factory=dict)  # as they are frozen onto a proposal
+    present: frozenset[int] = frozenset()  # ids of roles in which somebody is there
+    shadow: list[LiveRule] = field(default_factory=list)  # evaluated beside the live ones, decide nothing
 
     @classmethod
     def load(cls) -> "Rulebook":
@@ -44,9 +52,11 @@ class Rulebook:
         roles = {role.pk: role for role in Role.objects.all()}
         by_name = {role.name: role for role in roles.values()}
         policies = {policy.pk: policy for policy in EscalationPolicy.objects.prefetch_related("steps").order_by("pk")}
-        rules = RoutingRule.objects.filter(state=RuleState.LIVE).select_related("category").order_by("-priority", "name")
+        heard = RoutingRule.objects.filter(state__in=[RuleState.LIVE, RuleState.SHADOW])
+        rules = [LiveRule(rule, _compile(rule, paths)) for rule in heard.select_related("category").order_by("-priority", "name")]
         return cls(
-            rules=[LiveRule(rule, _compile(rule, paths)) for rule in rules],
+            rules=[live for live in rules if live.rule.state == RuleState.LIVE],
+            shadow=[live for live in rules if live.rule.state == RuleState.SHADOW],
             triggers={trigger.name: trigger for trigger in Trigger.objects.all()},
             category_roles={name: role for name, role in Category.objects.values_list("name", "role_id") if role},
             roles=roles,
@@ -55,6 +65,8 @@ class Rulebook:
             policies=policies,
             default_policy=next(policy for policy in policies.values() if policy.is_default),
             steps={pk: list(policy.steps.all()) for pk, policy in policies.items()},
+            calendars=_calendars(policies.values()),
+            present=roles_with_somebody(clock.now()),
         )
 
     def enabled(self, trigger: str) -> bool:
@@ -75,7 +87,9 @@ class Rulebook:
         """Return the copy of a policy that a proposal keeps: repeats written out, seconds, role ids with their names.
 
         {"name", "version", "steps": [{"role", "name", "after"}], "expires_after", "fallback", "valid_for",
-        "undo_seconds"}. A fallback of `approve` that no second administrator has confirmed is `reject`.
+        "undo_seconds", "quorum", "chat_up_to", "calendar"}. A calendar nobody can go by is left out, and "calendar_failed" says why:
+        the clock then runs without standing still (law 6). A fallback of `approve` that no second administrator has confirmed is
+        `reject`.
         """
         steps = [
             {"role": step.role_id, "name": self.roles[step.role_id].name, "after": step.after.total_seconds()}
@@ -95,7 +109,24 @@ class Rulebook:
             "undo_seconds": policy.undo_seconds,
             "quorum": policy.quorum,
             "chat_up_to": policy.chat_up_to,
+            **self._calendar_of(policy),
         }
+
+    def _calendar_of(self, policy: EscalationPolicy) -> dict[str, Any]:
+        if policy.calendar_id is None:
+            return {"calendar": None}
+        calendar = self.calendars.get(policy.calendar_id)
+        why = worktime.why_unusable(calendar) if calendar else "It is not there any more."
+        return {"calendar": None, "calendar_failed": why} if why else {"calendar": calendar}
+
+
+def _calendars(policies: Iterable[EscalationPolicy]) -> dict[int, dict[str, Any]]:
+    """Return the calendars these policies go by. Two queries, none where there is no calendar."""
+    wanted = {policy.calendar_id for policy in policies if policy.calendar_id}
+    if not wanted:
+        return {}
+    now = clock.now()
+    return {one.pk: one.frozen(now) for one in Calendar.objects.filter(pk__in=wanted).prefetch_related("holidays")}
 
 
 def _compile(rule: RoutingRule, paths: frozenset[str]) -> Condition | Failed:

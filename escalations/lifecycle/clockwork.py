@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 
 from escalations import audit, clock, outbox, standstill
-from escalations.bulk import insert_many
 from escalations.models import ContextItem, Hold, Notice, Proposal, Question, Role, StepRun
 from escalations.models.people import MANAGER
 from escalations.states import Fallback, Sending, State, Verdict
 
 from . import hold, moves, quorum
-from .placing import next_due
+from .stepping import milliseconds, step_up
 
 LATE = timedelta(minutes=2)  # a step that fired later than this was not waited out
 WARN_BEFORE = timedelta(minutes=30)
@@ -43,7 +42,7 @@ def run_out(limit: int = 200, only: Any = None) -> int:
         due = _not_held(_take(now, limit, only))
         expired = [one for one in due if one.expires_at is not None and one.expires_at <= now][:EXPIRED_AT_ONCE]
         stepping = [one for one in due if one.expires_at is None or one.expires_at > now]
-        _step_up(stepping, now)
+        step_up(stepping, now)
         _expire(_whole(expired), now)
     return len(stepping) + len(expired)
 
@@ -122,48 +121,6 @@ def _whole(expired: Sequence[Proposal]) -> list[Proposal]:
     return list(Proposal.objects.filter(pk__in=ids).select_related("incident__source", "source").order_by("due_at"))
 
 
-def _step_up(proposals: Sequence[Proposal], now: datetime) -> None:
-    """Fire one step of each: one UPDATE and three INSERTs for them all."""
-    if not proposals:
-        return
-    roles = {role.pk: role for role in Role.objects.all()}
-    manager = next(role for role in roles.values() if role.name == MANAGER)
-    runs, rows, entries, wanted = [], [], [], []
-    for one in proposals:
-        steps = one.policy.get("steps", [])
-        role = roles.get(steps[one.step]["role"], manager) if one.step < len(steps) else manager
-        due_at, was = one.due_at, one.role_id
-        one.step += 1
-        one.role = role
-        one.asked = one.asked if role.pk in one.asked else [*one.asked, role.pk]
-        one.due_at = next_due(one.policy, one.step, due_at, one.expires_at)
-        one.version += 1
-        rows.append((one.pk, one.step, role.pk, one.due_at))
-        runs.append(StepRun(proposal=one, step=one.step, role=role, due_at=due_at, fired_at=now))
-        entries.append(
-            audit.entry(
-                "proposal.stepped", actor=audit.CLOCK, incident_id=one.incident_id, proposal_id=one.pk, step=one.step,
-                to=role.name, was=roles[was].name if was in roles else None, due_at=due_at, late_ms=_milliseconds(now - due_at),
-            )
-        )
-        wanted.append(outbox.Wanted("escalated", proposal=one, role=role, step=one.step))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE escalations_proposal AS p
-               SET step = n.step, role_id = n.role_id, due_at = n.due_at, version = p.version + 1,
-                   claimed_by_id = NULL, claim_until = NULL,
-                   asked = CASE WHEN n.role_id = ANY (p.asked) THEN p.asked ELSE p.asked || n.role_id END
-              FROM unnest(%s::uuid[], %s::int[], %s::int[], %s::timestamptz[]) AS n (id, step, role_id, due_at)
-             WHERE p.id = n.id
-            """,
-            [list(column) for column in zip(*rows, strict=True)],
-        )
-    insert_many(runs)  # unique (proposal, step): a step that fired cannot fire again
-    audit.record_many(entries)
-    outbox.open_notices(wanted)
-
-
 def _expire(proposals: Sequence[Proposal], now: datetime) -> None:
     """Their time is up: reject, unless the policy says otherwise in writing (law 6)."""
     settling = []
@@ -186,7 +143,7 @@ def _expire(proposals: Sequence[Proposal], now: datetime) -> None:
             reason=reason, runs=moves.Content.of(proposal) if yes else None,
         )
         late = now - proposal.expires_at if proposal.expires_at else timedelta(0)
-        settling.append((proposal, verdict, {"late_ms": _milliseconds(late)}))
+        settling.append((proposal, verdict, {"late_ms": milliseconds(late)}))
     if settling:
         moves.settle_all(settling, State.EXPIRED)
 
@@ -237,7 +194,3 @@ def _park(proposal: Proposal, now: datetime) -> None:
         "proposal.parked", actor=audit.CLOCK, incident_id=proposal.incident_id, proposal_id=proposal.pk, to=manager.name
     )
     outbox.open_notice("parked", proposal=proposal, role=manager, step=proposal.step)
-
-
-def _milliseconds(span: timedelta) -> int:
-    return int(span.total_seconds() * 1000)

@@ -17,7 +17,8 @@ from escalations.models.people import MANAGER
 from escalations.states import State
 
 from . import hold, moves
-from .placing import next_due
+from .absent import away_now, deputies_of
+from .stepping import next_due
 
 LONGEST_EXTENSION = timedelta(days=7)
 LONGEST_TOLD = 2_000  # characters of a comment that a notice carries, and of a reason in the audit
@@ -29,14 +30,14 @@ MENTION = re.compile(r"(?<![\w@.+/-])@([\w.+-]+(?:@[\w.-]+)?)")
 def claim(proposal_id: Any, *, person: Person, take_over: bool = False) -> Proposal:
     """Take a proposal so that colleagues see it; it lapses by itself. Raises AlreadyClaimed (with who) unless `take_over`, and Held.
 
-    Claiming again renews the lease. It does not raise the version: nothing of what is signed changes.
+    Claiming again renews the lease; who is away holds nothing. It does not raise the version: nothing of what is signed changes.
     """
     now = clock.now()
     with transaction.atomic():
         proposal = _at_the_desk(proposal_id, person)
         hold.check_free(proposal)
         taken_from = _locked_holder(proposal, now) if take_over else None
-        free = Q(claimed_by=None) | Q(claimed_by=person) | Q(claim_until__lte=now) | Q(claim_until=None)
+        free = Q(claimed_by=None) | Q(claimed_by=person) | Q(claim_until__lte=now) | Q(claim_until=None) | Q(away_now(now))
         wanted = Q(pk=proposal.pk, state=State.PENDING) & (Q() if take_over else free)
         until = now + timedelta(seconds=settings.CLAIM_SECONDS)
         if not Proposal.objects.filter(wanted).update(claimed_by=person, claim_until=until):
@@ -153,7 +154,7 @@ def ask_back(proposal_id: Any, *, person: Person, text: str) -> Question:
 
 
 def comment(proposal_id: Any, *, person: Person, text: str) -> Comment:
-    """Leave a word to colleagues; possible after settling too. Who is named as "@username" is told by mail.
+    """Leave a word to colleagues; possible after settling too. Who is named as "@username" is told, and who deputises while they are away.
 
     Raises Invalid when nothing is said, or when it names somebody who may not read this, whoever that is.
     """
@@ -168,6 +169,10 @@ def comment(proposal_id: Any, *, person: Person, text: str) -> Comment:
             outbox.Wanted("mentioned", proposal, person=one, facts={"by": person.name, "text": said.text[:LONGEST_TOLD]})
             for one in named
             if one != person
+        ] + [
+            outbox.Wanted("mentioned", proposal, person=deputy, facts={"by": person.name, "text": said.text[:LONGEST_TOLD], "instead_of": away})
+            for deputy, away in _standing_in(proposal, named)
+            if deputy != person and deputy not in named
         ])
     return said
 
@@ -202,6 +207,15 @@ def _mentioned(proposal: Proposal, text: str) -> list[Person]:
             "the @ out.",
         }])
     return [found[name.lower()] for name in names]
+
+
+def _standing_in(proposal: Proposal, named: list[Person]) -> list[tuple[Person, str]]:
+    """Return who deputises for those of the named who are away and may read this, with whom they stand in for. Two queries at most."""
+    deputies = deputies_of(named, clock.now()) if named else []
+    if not deputies:
+        return []
+    may_read = set(authority.readers_of(proposal).filter(pk__in=[deputy.pk for deputy, _ in deputies]).values_list("pk", flat=True))
+    return [(deputy, away.name) for deputy, away in deputies if deputy.pk in may_read]
 
 
 def _readable(proposal_id: Any, person: Person) -> Proposal:

@@ -67,4 +67,6 @@ __all__ = [
     "Urgency",
     "WakeUp",
     "Work",
+    "people_here",
+    "roles_with_somebody",
 ]

@@ -1,12 +1,17 @@
 """When people work, and when one of them does not."""
 
+from datetime import date, datetime, timedelta
+from typing import Any
+
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from escalations import clock
 
 from .people import Person, Role
 from .sources import Source
+
+FROZEN_AHEAD = timedelta(days=800)  # holidays further away are not copied
 
 
 class Calendar(models.Model):
@@ -26,6 +31,18 @@ class Calendar(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def frozen(self, moment: datetime) -> dict[str, Any]:
+        """Return the copy a policy carries, as `worktime` reads it. One query, none when the holidays are prefetched."""
+        since, until = moment.date() - timedelta(days=2), moment.date() + FROZEN_AHEAD
+        days: list[date] = [holiday.day for holiday in self.holidays.all()]
+        return {
+            "name": self.name,
+            "version": self.version,
+            "time_zone": self.time_zone,
+            "hours": self.hours,
+            "holidays": sorted(day.isoformat() for day in days if since <= day <= until),
+        }
+
 
 class Holiday(models.Model):
     """A day of a calendar on which nobody works."""
@@ -43,6 +60,12 @@ class Holiday(models.Model):
         return f"{self.day} {self.name}"
 
 
+class AbsenceQuerySet(models.QuerySet):
+    def at(self, moment: datetime) -> "AbsenceQuerySet":
+        """Absences during which this moment falls."""
+        return self.filter(since__lte=moment, until__gt=moment)
+
+
 class Absence(models.Model):
     """A person is away. Claims and mentions go to the deputy, if there is one who may read what they are about."""
 
@@ -54,6 +77,8 @@ class Absence(models.Model):
     passed_on_at = models.DateTimeField(null=True, editable=False)  # their claims were given on when it began
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
+    objects = AbsenceQuerySet.as_manager()
+
     class Meta:
         ordering = ["since"]
         constraints = [
@@ -64,6 +89,18 @@ class Absence(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person} away"
+
+
+def people_here(moment: datetime) -> models.QuerySet[Person]:
+    """Return the active people who are not away at this moment."""
+    away = Absence.objects.at(moment).filter(person=OuterRef("pk"))
+    return Person.objects.filter(~Exists(away), is_active=True)
+
+
+def roles_with_somebody(moment: datetime) -> frozenset[int]:
+    """Return the ids of the roles of which an active member is not away. One small query."""
+    found = people_here(moment).filter(groups__isnull=False).values_list("groups", flat=True)
+    return frozenset(found.order_by().distinct())
 
 
 class MuteWindow(models.Model):

@@ -13,7 +13,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django_q.models import Task
 
-from escalations import clock, queue
+from escalations import clock, policies, queue
 from escalations.models import Heartbeat, RateWindow
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ KEEP_TASKS = timedelta(days=7)
 KEEP_DEAD_TIMERS = timedelta(minutes=10)
 PURGE_EVERY = 86_400.0
 PURGE_BATCH = 5_000
+FILL_IN_EVERY = 86_400.0
 PING_SECONDS = 5.0
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -109,3 +110,10 @@ def purge() -> int:
         while now_gone := rows.model.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[:PURGE_BATCH])).delete()[0]:
             gone += now_gone
     return gone
+
+
+def fill_in_holidays() -> int:
+    """Once a day, by whoever comes first: give calendars of a country this and next year's holidays; returns how many days came."""
+    if not queue.take_turn("holidays", FILL_IN_EVERY):
+        return 0
+    return policies.fill_in_all()

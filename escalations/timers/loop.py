@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 TURN_SECONDS = 1.0
 LONGEST_DUTY = 5.0  # seconds one duty may go on before the others have their turn, so that this process never looks dead
 SEAL_BATCH = 5_000
+PASS_ON_BATCH = 20  # absences that began
+WARN_BATCH = 200
 SETTLE_BATCH = 100  # signatures that can no longer be taken back; each is a transaction of its own
 RECONNECT_SECONDS = 2.0
 
@@ -50,10 +52,13 @@ class Timers:
             Duty("pulse", 5, self._pulse),
             Duty("settled", 1, lambda: drain(lifecycle.settle_held, self.stop, LONGEST_DUTY, SETTLE_BATCH)),
             Duty("fired", 1, lambda: self.steps.fire(self.stop, LONGEST_DUTY)),
+            Duty("passed on", 1, lambda: drain(lifecycle.pass_on, self.stop, LONGEST_DUTY, PASS_ON_BATCH)),
+            Duty("climbed", 1, lambda: drain(lifecycle.climb, self.stop, LONGEST_DUTY)),
             Duty("lapsed", 1, lambda: drain(lifecycle.lapse_claims, self.stop, LONGEST_DUTY)),
             Duty("woken", 1, queue.wake_due),
             Duty("sealed", 1, lambda: drain(audit.seal, self.stop, LONGEST_DUTY, SEAL_BATCH)),
             Duty("warned", 5, lambda: drain(lifecycle.warn_expiring, self.stop, LONGEST_DUTY)),
+            Duty("warned before closing", 30, self._warn_before_closing),
             Duty("heartbeat", 15, self._beat_through_the_queue),
             Duty("found", auditor.EVERY, self._audit),
             Duty("ahead", 30, self._compare_clocks),
@@ -62,6 +67,7 @@ class Timers:
             Duty("pruned", 300, housekeeping.prune_heartbeats),
             Duty("dropped", 300, housekeeping.prune_tasks),
             Duty("purged", 3600, housekeeping.purge),
+            Duty("holidays", 3600, housekeeping.fill_in_holidays),
         ]
 
     def run(self) -> None:
@@ -128,6 +134,11 @@ class Timers:
             return None
         findings = auditor.look([f"{pk}: {poison.error}" for pk, poison in self.steps.poisoned.items()])
         return {"found": findings.found, "repaired": findings.repaired}
+
+    def _warn_before_closing(self) -> int:
+        if not queue.take_turn("warning before closing", 29):
+            return 0
+        return drain(lifecycle.warn_before_closing, self.stop, LONGEST_DUTY, WARN_BATCH)
 
     def _compare_clocks(self) -> float:
         self.ahead = housekeeping.skew()

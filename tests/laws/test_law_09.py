@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from escalations import audit, clock, lifecycle, policies
-from escalations.models import Decision, Notice, Proposal, Role
+from escalations.models import AuditEntry, Decision, Notice, Proposal, Role, StepRun
 from tests.escalations.api.speaking import ACTION
 from tests.factories import PersonFactory, role
 
@@ -112,11 +112,12 @@ def test_a_colleague_cannot_be_made_to_hold_something(posted, browser, rosa, car
 
 
 def test_a_queue_without_people_is_no_dead_end(posted, browser, mona):
-    """Nobody sits there: the clock carries it to the managers, who may sign it before that too."""
+    """Nobody sits there: it is with the managers at once, and its story says why."""
     one = posted()
-    assert not one.role.user_set.exists()
-    later(timedelta(hours=4, minutes=1), lifecycle.run_out)
+    assert not role("queue manager").user_set.exists()
 
     now = Proposal.objects.get()
-    assert now.role.name == "manager"
+    assert now.role.name == "manager" and role("queue manager").pk in now.asked
+    assert StepRun.objects.get(proposal=one).why == "nobody"
+    assert "Nobody of queue manager is there" in AuditEntry.objects.get(action="proposal.stepped").body
     assert browser(mona).post(f"/proposals/{one.pk}/", shown(now)).status_code == 303

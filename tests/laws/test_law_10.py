@@ -12,6 +12,7 @@ from django.db import DatabaseError, connection, transaction
 
 from escalations import audit, clock, ingest, lifecycle, policies, route
 from escalations.models import (
+    Absence,
     Acknowledgement,
     ApiKey,
     AuditEntry,
@@ -38,9 +39,10 @@ RECORD = [
     StepRun,
 ]
 AGENT = audit.Actor("source", "agent", "agent")
-NO_VERBS = {"MAX_REVISIONS", "Outcome", "names_in", "new_proposal", "overdue_ids", "standing"}  # a number, answers, an unsaved row, questions
+# A number, answers, an unsaved row, questions.
+NO_VERBS = {"MAX_REVISIONS", "Outcome", "Start", "names_in", "new_proposal", "next_closing", "overdue_ids", "standing", "start"}
 ONLY_RECORDED = {"reveal"}  # the entry is all there is of it
-BOOKKEEPING = {"warn_expiring"}  # notes that a notice was opened; nothing a reviewer or a caller is shown changes
+BOOKKEEPING = {"warn_before_closing", "warn_expiring"}  # note that a notice was opened; nothing a reviewer or a caller is shown changes
 
 
 def sign(one, person, type="approve", **more):
@@ -58,6 +60,13 @@ def at(moment, verb):
 def lapsing(one, person):
     lifecycle.claim(one.pk, person=person)
     return at(clock.now() + timedelta(hours=1), lifecycle.lapse_claims)
+
+
+def leaving(one, person, deputy=None):
+    lifecycle.claim(one.pk, person=person)
+    now = clock.now()
+    Absence.objects.create(person=person, since=now, until=now + timedelta(days=1), deputy=deputy)
+    return lifecycle.pass_on
 
 
 def claimed(one, person, verb):
@@ -137,6 +146,8 @@ VERBS = {
         lambda one, person: at(one.expires_at, lifecycle.run_out),
     ],
     "lapse_claims": [lapsing],
+    "climb": [lambda one, person: lifecycle.climb],  # nobody is in finance
+    "pass_on": [leaving, lambda one, person: leaving(one, person, deputy=PersonFactory(roles=["manager"]))],
     "push_back": [lambda one, person: lambda: lifecycle.push_back(one.pk, by=timedelta(minutes=1))],
     "place": [routed],
     "settle_by_policy": [by_policy],
@@ -199,7 +210,7 @@ def test_a_verb_leaves_an_entry_that_says_who(make, one, manager):
     assert record() != before, "it did something"
     entries = list(AuditEntry.objects.filter(pk__gt=newest))
     assert entries and all(entry.actor and entry.actor_kind for entry in entries)
-    assert all(entry.incident_id for entry in entries)
+    assert all(entry.incident_id or entry.subject for entry in entries)
 
 
 @pytest.mark.parametrize("make", CASES)
@@ -287,7 +298,7 @@ def test_the_applications_role_cannot_rewrite_the_record(as_the_application, sta
 def test_an_administrators_change_and_its_entry_stand_or_fall_together(verb, manager):
     admin, source, rule = audit.Actor.of(PersonFactory(is_superuser=True)), SourceFactory(), RuleFactory(floor="review")
     policies.issue_key(source, env="live", actor=admin)
-    rule.condition = "false"
+    rule.priority += 1
     act = {
         "rule": lambda: policies.save_rule(rule, actor=admin),
         "key": lambda: policies.issue_key(source, env="test", actor=admin),

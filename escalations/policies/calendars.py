@@ -1,0 +1,185 @@
+"""Calendars: when people work, and on which days nobody does."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+import holidays as days_off
+from django.db import transaction
+
+from escalations import audit, clock, worktime
+from escalations.errors import IllegalMove, Invalid
+from escalations.models import Calendar, EscalationPolicy, Holiday
+
+from .changes import changes, problem, readable, stored, subject_of
+
+FIELDS = ("name", "time_zone", "hours", "country", "subdivision")
+MOST_HOLIDAYS = 400
+MOST_STRETCHES = 6  # a day
+LONGEST_NAME = 120
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day on which nobody works; `filled_in` from the country, and not by hand."""
+
+    day: date
+    name: str
+    filled_in: bool = False
+
+    def said(self) -> str:
+        return f"{self.day.isoformat()} {self.name}"
+
+
+@cache
+def countries() -> dict[str, str]:
+    """Return the countries whose holidays are known: {"AT": "Austria"}, by name."""
+    named = {entry[1]: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", entry[0]) for entry in days_off.registry.COUNTRIES.values()}
+    return dict(sorted(((code, named.get(code, code)) for code in days_off.list_supported_countries()), key=lambda pair: pair[1]))
+
+
+def subdivisions(country: str) -> list[str]:
+    """Return the codes of a country's states or regions that have holidays of their own."""
+    return sorted(days_off.list_supported_countries().get(country, []))
+
+
+def public_holidays(country: str, subdivision: str, years: Iterable[int]) -> list[Day]:
+    """Return a country's public holidays in these years, in order, with their names in its own language."""
+    found = days_off.country_holidays(country, subdiv=subdivision or None, years=list(years))
+    return [Day(day, str(name)[:LONGEST_NAME], filled_in=True) for day, name in sorted(found.items())]
+
+
+def check_calendar(calendar: Calendar, days: Iterable[Day] = ()) -> None:
+    """Raise Invalid with a pointer per field if this calendar may not be saved."""
+    days, errors = list(days), []
+    name = calendar.name.strip()
+    if not name:
+        errors.append(problem("name", "required", "Give it a name."))
+    elif Calendar.objects.filter(name__iexact=name).exclude(pk=calendar.pk).exists():
+        errors.append(problem("name", "taken", "Another calendar has this name."))
+    if calendar.time_zone not in available_timezones():
+        errors.append(problem("time_zone", "unknown", "No such time zone; write it as Europe/Vienna."))
+    elif why := worktime.why_unusable({"time_zone": calendar.time_zone, "hours": calendar.hours, "holidays": []}):
+        errors.append(problem("hours", "unusable", why))
+    elif any(len(stretches or ()) > MOST_STRETCHES for stretches in calendar.hours.values()):
+        errors.append(problem("hours", "too_many", f"At most {MOST_STRETCHES} stretches a day."))
+    if calendar.country and calendar.country not in countries():
+        errors.append(problem("country", "unknown", "The holidays of that country are not known; add them by hand."))
+    elif calendar.subdivision and calendar.subdivision not in subdivisions(calendar.country):
+        errors.append(problem("subdivision", "unknown", _regions(calendar.country)))
+    if len({day.day for day in days}) != len(days):
+        errors.append(problem("holidays", "twice", "A day is named twice."))
+    if len(days) > MOST_HOLIDAYS:
+        errors.append(problem("holidays", "too_many", f"At most {MOST_HOLIDAYS} days."))
+    if not errors and _never_opens(calendar, days):
+        errors.append(problem("holidays", "never_opens", "With these holidays it does not open once in the next two years."))
+    if errors:
+        raise Invalid(errors)
+
+
+def _regions(country: str) -> str:
+    known = subdivisions(country) if country else []
+    return f"Known there: {', '.join(known)}." if known else "No regions of that country are known; leave it empty."
+
+
+def _never_opens(calendar: Calendar, days: list[Day]) -> bool:
+    frozen = {"time_zone": calendar.time_zone, "hours": calendar.hours, "holidays": [day.day.isoformat() for day in days]}
+    now = clock.now()
+    return not worktime.open_stretches([frozen], now, now + worktime.FARTHEST)
+
+
+@transaction.atomic
+def save_calendar(calendar: Calendar, *, days: Iterable[Day], actor: audit.Actor) -> Calendar:
+    """Save a calendar with exactly these holidays. A country that is new to it brings its own, this year's and the next.
+
+    What waits already keeps the copy it was given; the version rises with every change.
+    """
+    old = stored(calendar)
+    calendar.name, calendar.subdivision = calendar.name.strip(), calendar.subdivision.strip().upper()
+    wanted = {day.day: day for day in days}
+    check_calendar(calendar, wanted.values())
+    if calendar.country and (old is None or (old.country, old.subdivision) != (calendar.country, calendar.subdivision)):
+        wanted = {day: one for day, one in wanted.items() if not one.filled_in}
+        wanted = {one.day: one for one in public_holidays(calendar.country, calendar.subdivision, _years(calendar))} | wanted
+        check_calendar(calendar, wanted.values())
+    changed = changes(old, calendar, FIELDS)
+    before = set(holidays_of(calendar)) if old is not None else set()
+    _say_days(changed, before, set(wanted.values()))
+    if old is not None and not changed:
+        return calendar
+    if old is not None:
+        calendar.version = old.version + 1
+    calendar.save()
+    Holiday.objects.filter(calendar=calendar).delete()
+    Holiday.objects.bulk_create(
+        Holiday(calendar=calendar, day=one.day, name=one.name, filled_in=one.filled_in) for one in sorted(wanted.values(), key=_day)
+    )
+    audit.record(
+        "calendar.saved", actor=actor, subject=subject_of(calendar), name=calendar.name, version=calendar.version, changed=changed
+    )
+    return calendar
+
+
+def holidays_of(calendar: Calendar) -> list[Day]:
+    """Return a calendar's holidays. One query."""
+    return [Day(one.day, one.name, one.filled_in) for one in calendar.holidays.all()]
+
+
+def fill_in(calendar: Calendar, *, actor: audit.Actor) -> int:
+    """Add this and next year's public holidays of its country that are not there yet; return how many came."""
+    with transaction.atomic():
+        locked = Calendar.objects.select_for_update(of=("self",)).get(pk=calendar.pk)
+        if locked.archived_at or not locked.country:
+            return 0
+        known = {one.day: one for one in holidays_of(locked)}
+        # A year that was filled in before is left as it was edited since.
+        filled = {one.day.year for one in known.values() if one.filled_in}
+        years = [year for year in _years(locked) if year not in filled]
+        new = [one for one in public_holidays(locked.country, locked.subdivision, years) if one.day not in known] if years else []
+        if new:
+            save_calendar(locked, days=[*known.values(), *new], actor=actor)
+        return len(new)
+
+
+def fill_in_all() -> int:
+    """Do so for every calendar of a country; return how many days came. For the timers, once a day."""
+    calendars = list(Calendar.objects.filter(archived_at=None).exclude(country="").order_by("pk"))
+    return sum(fill_in(calendar, actor=audit.CLOCK) for calendar in calendars)
+
+
+@transaction.atomic
+def archive_calendar(calendar: Calendar, *, actor: audit.Actor) -> Calendar:
+    """Put a calendar away. Refused while a policy goes by it."""
+    locked = Calendar.objects.select_for_update(of=("self",)).get(pk=calendar.pk)
+    if locked.archived_at:
+        return locked
+    users = list(EscalationPolicy.objects.filter(calendar=locked, archived_at=None).values_list("name", flat=True))
+    if users:
+        raise IllegalMove(f"Still the calendar of: {', '.join(users)}.")
+    locked.archived_at = clock.now()
+    locked.version += 1
+    locked.save(update_fields=["archived_at", "version"])
+    audit.record(
+        "calendar.saved", actor=actor, subject=subject_of(locked), name=locked.name, version=locked.version,
+        changed={"archived_at": {"old": None, "new": readable(locked.archived_at)}},
+    )
+    return locked
+
+
+def _years(calendar: Calendar) -> list[int]:
+    here: datetime = clock.now().astimezone(ZoneInfo(calendar.time_zone))
+    return [here.year, here.year + 1]
+
+
+def _day(one: Day) -> date:
+    return one.day
+
+
+def _say_days(changed: dict[str, dict[str, object]], before: set[Day], after: set[Day]) -> None:
+    if before != after:
+        changed["holidays"] = {
+            "old": [one.said() for one in sorted(before - after, key=_day)], "new": [one.said() for one in sorted(after - before, key=_day)]
+        }
