@@ -7,6 +7,8 @@ from typing import Any
 
 from escalations import authority, clock, lifecycle
 from escalations.errors import CountersignError
+from escalations.floors import explain
+from escalations.floors.explain import Explanation
 from escalations.floors.provenance import Part
 from escalations.floors.text import has_hidden
 from escalations.models import (
@@ -22,7 +24,7 @@ from escalations.models import (
     Proposal,
     Question,
 )
-from escalations.states import Floor, State, Verdict
+from escalations.states import State, Verdict
 
 from . import reading, story, values
 from .access import roles_of
@@ -42,11 +44,6 @@ FALLBACKS = {
     "reject": "it is rejected and nothing runs",
     "park": "it stays open and a manager is told",
     "approve": "it is APPROVED by policy, if no trigger fired",
-}
-FLOORS = {
-    Floor.AUTO: "The rules would let this go alone, but something else held it.",
-    Floor.REVIEW: "A person must decide this.",
-    Floor.BLOCK: "A rule blocks this.",
 }
 
 
@@ -106,7 +103,6 @@ class Dossier:
         self.holder: Person | None = proposal.claimed_by if held else None  # a colleague's living claim, or one's own
         self.hidden = has_hidden(proposal.content) or "\\u" in proposal.content
         self.clock = clock_of(proposal)
-        self.floor = FLOORS.get(Floor(proposal.floor), "")
         self.acknowledgement = is_acknowledgement(proposal)
 
     @cached_property
@@ -184,6 +180,14 @@ class Dossier:
             anchor, words = reading.place_of(str(one.get("where") or ""), found)
             out.append(Reason(str(one.get("name", "")), str(one.get("why", "")), words, anchor))
         return out
+
+    @cached_property
+    def why(self) -> Explanation:
+        """Return why it came to a person, the triggers with their places here. One query when it was sent on since, else none."""
+        told = explain.recorded(self.proposal)
+        for trigger, reason in zip(told.triggers, self.reasons, strict=True):
+            trigger.where, trigger.anchor = reason.where, reason.anchor
+        return told
 
     @cached_property
     def classifications(self) -> list[Classification]:

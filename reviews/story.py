@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
+from escalations.floors import explain
 from escalations.models import (
     AuditEntry,
     Classification,
@@ -18,6 +19,7 @@ from escalations.models import (
     Incident,
     Proposal,
     Question,
+    Role,
 )
 from escalations.states import Verdict
 
@@ -51,7 +53,7 @@ class Story:
 
 
 def story_of(incident: Incident) -> Story:
-    """Gather an incident's whole life, oldest first. Nine queries, however long it was."""
+    """Gather an incident's whole life, oldest first. Nine queries, however long it was; ten where it was sent on to another role."""
     proposals = list(
         Proposal.objects.filter(incident=incident)
         .select_related("decision__acknowledgement", "role", "source", "incident")
@@ -72,6 +74,11 @@ def story_of(incident: Incident) -> Story:
         revisions = {one.pk: one.revision for one in proposals}
         for event in events:
             event.revision = revisions.get(event.proposal_id, 0) if event.proposal_id else 0
+    told = [one for one in proposals if one.routed_at]
+    moved = {one.asked[0] for one in told if one.asked and one.asked[0] != one.role_id}
+    names = dict(Role.objects.filter(pk__in=moved).values_list("pk", "name")) if moved else {}
+    for one in told:
+        one.why = explain.recorded(one, names)
     waiting = [
         one.decision
         for one in proposals

@@ -68,14 +68,8 @@ def judge(
     `held` says why a person must look whatever the rules say (law 12); `fired_before` are triggers that stay; `texts` are further
     untrusted texts (context added later).
     """
-    facts = facts_of(incident, proposal, words)
-    category = category_of(words)
-    severity = worst(incident.claimed_severity, *(word.severity for word in words))
-    confidence = confidence_of(words, proposal)
-    facts["classification"] = {
-        "severity": severity, "category": category, "confidence": confidence,
-        "triggers": [trigger["name"] for word in words for trigger in word.triggers],
-    }
+    facts = facts_for_rules(incident, proposal, words)
+    category, severity, confidence = (facts["classification"][name] for name in ("category", "severity", "confidence"))
     matched, errors = _matching(rulebook, facts)
     category = next((live.rule.category.name for live in matched if live.rule.category), category)
     severity = worst(severity, *(live.rule.severity for live in matched))
@@ -109,11 +103,23 @@ def judge(
         category=category,
         confidence=confidence,
         triggers=triggers,
-        rules=[_shown(live, alone) for live in matched] + errors + ([{"name": "", "floor": "review", "why": held}] if held else []),
+        rules=[_shown(rulebook, live, alone) for live in matched] + errors + ([{"name": "", "floor": "review", "why": held}] if held else []),
         risk=risk_of(triggers=names, floor=floor, category=category, severity=severity),
         escalate="none" if settles else "auto" if severity == Severity.CRITICAL else "human",
         pattern=_pattern(incident.kind, names),
     )
+
+
+def facts_for_rules(incident: Incident, proposal: Proposal, words: Sequence[Classification]) -> dict[str, Any]:
+    """Return the facts as conditions read them: with what all engines together say of it. No query but the source's owner."""
+    facts = facts_of(incident, proposal, words)
+    facts["classification"] = {
+        "severity": worst(incident.claimed_severity, *(word.severity for word in words)),
+        "category": category_of(words),
+        "confidence": confidence_of(words, proposal),
+        "triggers": [trigger["name"] for word in words for trigger in word.triggers],
+    }
+    return facts
 
 
 def tightened(judgement: Judgement, rulebook: Rulebook, triggers: Iterable[dict[str, Any]]) -> Judgement:
@@ -153,7 +159,10 @@ def _matching(rulebook: Rulebook, facts: dict[str, Any]) -> tuple[list[LiveRule]
         result = live.condition if isinstance(live.condition, cel.Failed) else live.condition.evaluate(bound)
         if isinstance(result, cel.Failed):
             if live.rule.floor != Floor.AUTO:
-                errors.append({"name": live.rule.name, "floor": Floor.REVIEW, "why": live.rule.why, "error": result.why})
+                errors.append({
+                    "name": live.rule.name, "floor": Floor.REVIEW, "why": live.rule.why, "error": result.why, "rule": live.rule.pk,
+                    "version": live.rule.version,
+                })
         elif result:
             matched.append(live)
     return matched, errors
@@ -284,15 +293,22 @@ def _merged(rulebook: Rulebook, fired: Iterable[dict[str, Any]]) -> list[dict[st
         if name not in TRIGGERS or not rulebook.enabled(name):
             continue
         known = by_name.setdefault(name, dict(trigger))
+        if (row := rulebook.triggers.get(name)) and row.policy_id:
+            known["policy"] = rulebook.policies[row.policy_id].name
         if trigger["why"] and trigger["why"] not in known["why"] and len(known["why"]) < 400:
             joint = " " if known["why"].endswith(".") else "; "
             known["why"] = f"{known['why']}{joint}{trigger['why']}" if known["why"] else trigger["why"]
     return sorted(by_name.values(), key=lambda trigger: TRIGGERS.index(trigger["name"]))
 
 
-def _shown(live: LiveRule, alone: RoutingRule | None) -> dict[str, Any]:
+def _shown(rulebook: Rulebook, live: LiveRule, alone: RoutingRule | None) -> dict[str, Any]:
+    """Return a rule that matched as a proposal keeps it: what it was then, and whom and which policy it named ("" for none)."""
     rule = live.rule
-    shown = {"name": rule.name, "floor": rule.floor, "why": rule.why}
+    shown = {
+        "name": rule.name, "floor": rule.floor, "why": rule.why, "rule": rule.pk, "version": rule.version,
+        "role": rulebook.roles[rule.role_id].name if rule.role_id else "",
+        "policy": rulebook.policies[rule.policy_id].name if rule.policy_id else "",
+    }
     if rule.floor == Floor.AUTO and rule is not alone:
         shown["unmet"] = "no lane has earned this" if rule.by == "lane" else f"needs confidence {rule.threshold}"
     return shown
