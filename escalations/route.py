@@ -2,6 +2,7 @@
 
 import logging
 from copy import copy
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -9,17 +10,28 @@ from django.db import transaction
 from django.db.models import Q
 
 from escalations import clock, lifecycle, queue
+from escalations.floors import shadow
 from escalations.floors.facts import context_texts
 from escalations.floors.judge import Judgement, judge, tightened
 from escalations.floors.risk import risk_of
 from escalations.floors.rulebook import Rulebook
-from escalations.models import Acknowledgement, Classification, Incident, Proposal, Work
+from escalations.models import Acknowledgement, Classification, Incident, Proposal, RoutingRule, ShadowVerdict, Work
 from escalations.states import Floor, Severity, Stage, State, Status, worst
 
 logger = logging.getLogger(__name__)
 
 ASKED_WITHIN = timedelta(days=7)  # law 12
+MATCHED_WITHIN = timedelta(hours=1)  # how exactly a rule says when it last matched
 BATCH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What was routed, with what was said of it."""
+
+    incident: Incident
+    proposal: Proposal
+    words: list[Classification]
 
 
 def run_batch(limit: int = BATCH) -> int:
@@ -28,17 +40,20 @@ def run_batch(limit: int = BATCH) -> int:
     if not taken:
         return 0
     rulebook = Rulebook.load()
+    routed: list[Routed] = []
     for work in taken:
         try:
-            route_one(work, rulebook)
+            if one := route_one(work, rulebook):
+                routed.append(one)
         except Exception as error:
             logger.exception("routing failed", extra={"incident": str(work.incident_id)})
             queue.retry(work, 5.0 * work.attempts, f"{type(error).__name__}: {error}"[:300])
+    _remember(rulebook, routed)
     return len(taken)
 
 
-def route_one(work: Work, rulebook: Rulebook) -> None:
-    """Route one incident, or do nothing when somebody else finished it meanwhile."""
+def route_one(work: Work, rulebook: Rulebook) -> "Routed | None":
+    """Route one incident, or do nothing and return None when somebody else finished it meanwhile."""
     with transaction.atomic():
         pending = (
             Proposal.objects.select_for_update(of=("self",))
@@ -51,9 +66,9 @@ def route_one(work: Work, rulebook: Rulebook) -> None:
         )
         # A copy: how often it was claimed is still to be judged by, and what fails below is given back as it was claimed.
         if not queue.finish(copy(work), Stage.DONE):
-            return  # the lease lapsed and another worker has it
+            return None  # the lease lapsed and another worker has it
         if incident.status == Status.SETTLED or (work.proposal_id and pending is None):
-            return  # withdrawn, revised or routed meanwhile
+            return None  # withdrawn, revised or routed meanwhile
         words = list(Classification.objects.filter(work=work))
         proposal = pending or acknowledgement_of(incident, words)
         proposal.incident = incident
@@ -67,6 +82,29 @@ def route_one(work: Work, rulebook: Rulebook) -> None:
             lifecycle.settle_by_policy(proposal, judgement, rulebook)
         else:
             lifecycle.place(proposal, judgement, rulebook)
+    return Routed(incident, proposal, words)
+
+
+def _remember(rulebook: Rulebook, routed: list[Routed]) -> None:
+    """Write what rules in shadow would have done, and when rules last matched. At most two queries a batch, none as a rule.
+
+    After the routing and apart from it, so that nothing of this can hold it up or take it along: a worker that dies in between
+    leaves a batch without verdicts, which are evidence and not the record.
+    """
+    try:
+        verdicts = [verdict for one in routed for verdict in shadow.verdicts(rulebook, one.incident, one.proposal, one.words)]
+        if verdicts:
+            ShadowVerdict.objects.bulk_create(verdicts, ignore_conflicts=True)
+        stale = clock.now() - MATCHED_WITHIN
+        names = {entry["name"] for one in routed for entry in one.proposal.rules if not entry.get("error")}
+        seen = {live.rule.pk for live in rulebook.rules if live.rule.name in names} | {one.rule_id for one in verdicts if not one.error}
+        old = {live.rule.pk for live in (*rulebook.rules, *rulebook.shadow) if (live.rule.matched_at or stale) <= stale}
+        if due := seen & old:
+            with transaction.atomic():  # a rule that is just being edited is left for the next batch: nobody waits for anybody
+                free = RoutingRule.objects.select_for_update(skip_locked=True).filter(pk__in=due).values_list("pk", flat=True)
+                RoutingRule.objects.filter(pk__in=list(free)).update(matched_at=clock.now())
+    except Exception:
+        logger.exception("what rules in shadow said of a batch was not written")
 
 
 def acknowledgement_of(incident: Incident, words: list[Classification], judgement: Judgement | None = None) -> Proposal:
