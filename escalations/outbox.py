@@ -10,15 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from escalations import clock, queue, standstill, vault
 from escalations.bulk import insert_many
 from escalations.models import (
+    Channel,
     Decision,
     Delivery,
     Incident,
     Notice,
+    NoticeWishes,
     Person,
     Proposal,
     Question,
@@ -26,12 +28,32 @@ from escalations.models import (
     SigningSecret,
     Source,
 )
+from escalations.models.calendars import people_here
 from escalations.states import Sending, Verdict
 
-NOTICES = frozenset(
-    {"escalated", "critical", "expiring", "given_up", "endpoint_disabled", "token_minted", "parked", "mentioned", "hold_fell"}
-)
-ABOUT_OPEN = ("escalated", "critical", "expiring", "parked")  # say nothing true any more once the proposal is settled
+# What people are told, and how it is called where they choose.
+NOTICES = {
+    "new_work": "new work in a queue of mine",
+    "escalated": "work that came up to my role, or was passed on to it",
+    "critical": "critical work",
+    "expiring": "work about to run out of time",
+    "breaching": "work that will run out before anybody is at work",
+    "parked": "work that waits without a clock",
+    "mentioned": "a comment that names me, or a colleague I stand in for",
+    "passed_on": "what a colleague who is away held, and is mine now",
+    "decided": "a decision by others about what I had a hand in",
+    "hold_fell": "a signature of mine that fell",
+    "failing": "outcomes of my source that cannot be delivered yet",
+    "given_up": "outcomes of my source that were given up",
+    "endpoint_disabled": "a callback of my source that is gone",
+    "change_waits": "a change that waits for a second administrator",
+    "token_minted": "a token somebody minted in my name",
+    "chat_linked": "a chat account somebody linked to me",
+    "channel_test": "a test of a channel",
+}
+OPTIONAL = ("new_work", "decided", "expiring", "breaching", "mentioned", "failing", "change_waits")  # a person may not want these
+UNHURRIED = ("new_work", "decided", "failing", "change_waits")  # these wait for a digest where one is wanted
+ABOUT_OPEN = ("escalated", "critical", "expiring", "breaching", "parked", "passed_on")  # say nothing true any more once the proposal is settled
 
 
 # -- outcomes
@@ -133,7 +155,7 @@ def _open(deliveries: Sequence[Delivery]) -> list[Delivery]:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Who should be told what. A role stands for its active members and its shared mailbox."""
+    """Who should be told what. A role stands for its active members who are not away, its shared mailbox and its channels."""
 
     kind: str
     proposal: Proposal | None = None
@@ -142,6 +164,7 @@ class Wanted:
     role: Role | None = None
     address: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
+    group_key: str = ""  # alike ones have the same
 
 
 def open_notice(
@@ -152,27 +175,37 @@ def open_notice(
     person: Person | None = None,
     role: Role | None = None,
     address: str = "",
+    group_key: str = "",
     **facts: Any,
 ) -> list[Notice]:
     """Open one notice per person to be told; `facts` (JSON) are for the template. Nothing for a test key's items.
 
     Who cannot be told (no address) leaves a row `nothing_to_send`, so that the record says that nobody was.
     """
-    return open_notices([Wanted(kind, proposal, step, person, role, address, facts)])
+    return open_notices([Wanted(kind, proposal, step, person, role, address, facts, group_key)])
 
 
 def open_notices(wanted: Iterable[Wanted]) -> list[Notice]:
-    """Open many: one SELECT for the members of all the roles named, one INSERT, one wake-up."""
+    """Open many: one SELECT for the members of all the roles named, two for how people want to be told, one INSERT, one wake-up."""
     items = [item for item in wanted if not (item.proposal and item.proposal.test)]
     for item in items:
         if item.kind not in NOTICES:
             raise ValueError(f"unknown notice {item.kind!r}")
-    members = _members({item.role.pk for item in items if item.role})
-    notices = [notice for item in items for notice in _notices(item, members)]
+    if not items:
+        return []
+    ways = _Ways.of(items)
+    notices = [notice for item in items for notice in _notices(item, ways)]
     insert_many(notices)
     if any(notice.state == Sending.WAITING for notice in notices):
         queue.wake("notify")
     return notices
+
+
+def open_notice_by_mail(failed: Notice) -> None:
+    """Open by mail what could not be told to a person by a channel of theirs. One INSERT and a wake-up."""
+    told = {name: getattr(failed, name) for name in ("kind", "person", "role", "proposal", "step", "facts", "group_key")}
+    Notice.objects.create(address=failed.person.email.lower(), **told)
+    queue.wake("notify")
 
 
 def drop_notices(proposals: Iterable[Proposal]) -> int:
@@ -186,48 +219,82 @@ def drop_notices(proposals: Iterable[Proposal]) -> int:
 
 
 def _members(role_ids: set[int]) -> dict[int, list[Person]]:
-    """Return the active people with an address, per role. One query, none for no roles."""
+    """Return the active people who are not away, per role. One query, none for no roles."""
     found: dict[int, list[Person]] = defaultdict(list)
     if role_ids:
-        people = Person.objects.filter(is_active=True, groups__in=role_ids).exclude(email="")
+        people = people_here(clock.now()).filter(groups__in=role_ids)
         for person in people.annotate(of_role=F("groups")).order_by("pk"):
             found[person.of_role].append(person)
     return found
 
 
-def _notices(item: Wanted, members: dict[int, list[Person]]) -> list[Notice]:
-    """Return the unsaved rows, one per address: who sits in the shared mailbox too is not told twice at one address."""
-    to: dict[str, Person | None] = {}
-    if item.role:
-        for member in members.get(item.role.pk, []):
-            to.setdefault(member.email.lower(), member)
-        if item.role.notify_email:
-            to.setdefault(item.role.notify_email.lower(), None)
-    if item.person and item.person.email and item.person.is_active:
-        to.setdefault(item.person.email.lower(), item.person)
-    if item.address:
-        to.setdefault(item.address.lower(), None)
+@dataclass(frozen=True)
+class _Ways:
+    """How everybody concerned is reached, read once for many notices."""
+
+    members: dict[int, list[Person]]
+    wishes: dict[int, NoticeWishes]
+    of_person: dict[int, list[Channel]]
+    of_role: dict[int, list[Channel]]
+
+    @classmethod
+    def of(cls, items: Sequence[Wanted]) -> "_Ways":
+        """Read what these need: the members, their wishes, the channels. Three queries, fewer where there is nobody."""
+        roles = {item.role.pk for item in items if item.role}
+        members = _members(roles)
+        people = {person.pk for found in members.values() for person in found} | {item.person.pk for item in items if item.person}
+        of_person: dict[int, list[Channel]] = defaultdict(list)
+        of_role: dict[int, list[Channel]] = defaultdict(list)
+        if people or roles:
+            channels = Channel.objects.filter(Q(person__in=people) | Q(role__in=roles), disabled_at=None)
+            for channel in channels.defer("sealed").order_by("pk"):
+                (of_person[channel.person_id] if channel.person_id else of_role[channel.role_id]).append(channel)
+        wishes = NoticeWishes.objects.in_bulk(people) if people else {}
+        return cls(members, wishes, of_person, of_role)
+
+    def to(self, person: Person, kind: str) -> tuple[str, list[Channel]] | None:
+        """Return a person's address ("" for none by mail) and channels for a kind of notice; None for one they do not want.
+
+        Who wants no mail and has no channel for this kind is told by mail after all: nobody makes themselves unreachable.
+        """
+        wishes = self.wishes.get(person.pk)
+        if wishes is not None and kind in wishes.unwanted and kind in OPTIONAL:
+            return None
+        channels = [one for one in self.of_person.get(person.pk, ()) if not one.notices or kind in one.notices]
+        return person.email if wishes is None or wishes.by_mail or not channels else "", channels
+
+
+def _notices(item: Wanted, ways: _Ways) -> list[Notice]:
+    """Return the unsaved rows, one per address and channel: who sits in the shared mailbox too is not told twice at one address."""
+    mails: dict[str, Person | None] = {}
+    posts: dict[int, tuple[Person | None, Channel]] = {}
+    people = ways.members.get(item.role.pk, []) if item.role else []
+    people = [*people, item.person] if item.person and item.person.is_active else people
+    for person in people:
+        if (way := ways.to(person, item.kind)) is None:
+            continue
+        address, channels = way
+        if address:
+            mails.setdefault(address.lower(), person)
+        posts |= {channel.pk: (person, channel) for channel in channels}
+    for shared in (item.role.notify_email if item.role else "", item.address):
+        if shared:
+            mails.setdefault(shared.lower(), None)
+    for channel in ways.of_role.get(item.role.pk, ()) if item.role else ():
+        if not channel.notices or item.kind in channel.notices:
+            posts[channel.pk] = (None, channel)
     now = clock.now()
     common = {
-        "kind": item.kind,
-        "role": item.role,
-        "proposal": item.proposal,
-        "step": item.step,
-        "facts": item.facts,
-        "created_at": now,
-    }
-    if not to:
-        return [
-            Notice(
-                person=item.person,
-                state=Sending.NOTHING_TO_SEND,
-                next_try_at=None,
-                finished_at=now,
-                error="nobody with an address",
-                **common,
-            )
+        "kind": item.kind, "role": item.role, "proposal": item.proposal, "step": item.step, "facts": item.facts,
+        "group_key": item.group_key, "created_at": now,
+    }  # fmt: skip
+    if mails or posts:
+        return [Notice(person=person, address=address, next_try_at=now, **common) for address, person in mails.items()] + [
+            Notice(person=person, channel=channel, next_try_at=now, **common) for person, channel in posts.values()
         ]
-    return [Notice(person=person, address=address, next_try_at=now, **common) for address, person in to.items()]
+    unwanted = any(ways.to(person, item.kind) is None for person in people)
+    error = "nobody who wants to be told" if unwanted else "nobody with an address"
+    return [Notice(person=item.person, state=Sending.NOTHING_TO_SEND, next_try_at=None, finished_at=now, error=error, **common)]
 
 
 # -- signing secrets

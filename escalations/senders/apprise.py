@@ -60,7 +60,10 @@ class Round:
     def __enter__(self) -> "Round":
         self._end = time.monotonic() + self._seconds
         if self._asked:
-            self._process = _start({"loopback": bool(settings.DEBUG), "posts": self._asked})
+            try:
+                self._process = _start({"loopback": bool(settings.DEBUG), "posts": self._asked})
+            except OSError:  # no memory, no more processes: the mails that wait for this round must go all the same
+                return self
             self._reader = threading.Thread(target=self._read, daemon=True)
             self._reader.start()
         return self
@@ -84,7 +87,7 @@ class Round:
     def _outcome(self, key: str) -> SendFailed | None:
         answer = self._answers.get(key)
         if answer is None:
-            return SendFailed(f"no answer within {self._seconds:g} s")
+            return SendFailed(f"no answer within {self._seconds:g} s" if self._process else "its process could not be started")
         return None if answer["ok"] else SendFailed(str(answer["why"])[:200], permanent=bool(answer["permanent"]))
 
     def _read(self) -> None:

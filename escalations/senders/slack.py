@@ -53,11 +53,9 @@ def update(token: str, channel: str, ts: str, text: str, blocks: list[dict[str, 
     call("chat.update", token, {"channel": channel, "ts": ts, "text": text, "blocks": blocks, "parse": "none"})
 
 
-def tell(token: str, channel: str, user: str, text: str) -> None:
+def tell(token: str, channel: str, user: str, text: str, blocks: list[dict[str, Any]]) -> None:
     """Say something that only one person in the channel sees."""
-    call("chat.postEphemeral", token, {
-        "channel": channel, "user": user, "text": text, "blocks": [plain(text)], "parse": "none", "link_names": False,
-    })
+    call("chat.postEphemeral", token, {"channel": channel, "user": user, "text": text, "blocks": blocks, "parse": "none"})
 
 
 def who_am_i(token: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from threading import Event
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
-from escalations import audit, lifecycle, queue
+from escalations import audit, lifecycle, notify, queue
 
 from . import auditor, housekeeping
 from .lateness import DatabaseLost, Steps, drain, raise_if_lost
@@ -59,6 +59,7 @@ class Timers:
             Duty("sealed", 1, lambda: drain(audit.seal, self.stop, LONGEST_DUTY, SEAL_BATCH)),
             Duty("warned", 5, lambda: drain(lifecycle.warn_expiring, self.stop, LONGEST_DUTY)),
             Duty("warned before closing", 30, self._warn_before_closing),
+            Duty("told", notify.EVERY, self._tell),
             Duty("heartbeat", 15, self._beat_through_the_queue),
             Duty("found", auditor.EVERY, self._audit),
             Duty("ahead", 30, self._compare_clocks),
@@ -128,6 +129,9 @@ class Timers:
 
     def _beat_through_the_queue(self) -> bool:
         return not queue.backed_up() and queue.wake("heartbeat")
+
+    def _tell(self) -> int:
+        return notify.tell() if queue.take_turn("teller's turn", notify.EVERY - 1) else 0
 
     def _audit(self) -> object:
         if not queue.take_turn("auditor's turn", auditor.EVERY - 1):
