@@ -17,13 +17,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from escalations import audit, policies
 from escalations.models import Person
 
+MOST_SHOWN = 10  # changes that wait, on the first page
 OURS = frozenset({"escalations", "reviews"})
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("What comes to a person, and to whom", ("RoutingRule", "Change", "Trigger", "Category", "EscalationPolicy", "Calendar", "Replay")),
     ("How people are reached, and when not", ("Channel", "SlackWorkspace", "Absence", "MuteWindow")),
     ("Who asks, and who decides", ("Source", "Person", "Role")),
-    ("The record (read only)", ("Incident", "Proposal", "Decision", "Signature", "Classification")),
+    ("The record (read only)", ("Incident", "Proposal", "Decision", "Signature", "Classification", "Stop")),
     ("What leaves (read only)", ("Delivery", "Notice")),
     ("The machinery (read only)", ("AuditEntry", "AuditSeal", "Heartbeat")),
 )
@@ -78,6 +79,19 @@ class CountersignSite(AdminSite):
             extra_context={**self.each_context(request), **(extra_context or {})},
         )
         return view(request)
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The first page also tells what waits for a second administrator. One query more."""
+        waiting = list(policies.waiting_changes()[: MOST_SHOWN + 1])
+        shown = [
+            {
+                "name": change.name, "asked_by": change.asked_by, "asked_at": change.asked_at,
+                "url": reverse("admin:escalations_change_change", args=[change.pk]),
+            }
+            for change in waiting[:MOST_SHOWN]
+        ]
+        extra = {"waiting_changes": shown, "more_changes": len(waiting) > MOST_SHOWN, **(extra_context or {})}
+        return super().index(request, extra)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         found = {one["object_name"]: one for app in self._build_app_dict(request).values() for one in app["models"]}

@@ -14,6 +14,7 @@ from escalations.floors.triggers import DEFAULT_SETTINGS
 from escalations.guidance import GUIDANCE
 from escalations.models import Category, EscalationPolicy, EscalationStep, Role, RoutingRule, Trigger, WakeUp
 from escalations.models.people import AUDITOR, MANAGER, QUEUE_MANAGER
+from escalations.policies import versions
 from escalations.queue import JOBS
 from escalations.states import Fallback, Floor, Sensitive
 
@@ -285,6 +286,7 @@ def _rules(roles: dict[str, Role], categories: dict[str, Category]) -> None:
                 "category": categories[default.category] if default.category else None,
             }
         )
+        versions.record(rule, actor=audit.SYSTEM, why="Installed.")
         _record("rule.saved", rule)
 
 

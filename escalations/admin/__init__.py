@@ -3,6 +3,6 @@
 Nothing can be deleted here, and nothing of any other app (django-q2's schedules above all) is reachable.
 """
 
-from . import categories, ledger, outbound, people, policies, record, rules, sources, triggers
+from . import categories, changes, ledger, outbound, people, policies, record, rules, sources, stops, triggers
 
-__all__ = ["categories", "ledger", "outbound", "people", "policies", "record", "rules", "sources", "triggers"]
+__all__ = ["categories", "changes", "ledger", "outbound", "people", "policies", "record", "rules", "sources", "stops", "triggers"]

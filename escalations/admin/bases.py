@@ -222,6 +222,7 @@ class Act:
     when: Callable[[Any], bool] = lambda row: True
     form: type[ActForm] = ActForm
     grave: bool = False
+    shows: Callable[[Any], dict[str, Any]] = lambda row: {}  # what the page shows besides: lists "points" and "differences"
 
 
 def actor_of(request: HttpRequest) -> audit.Actor:
@@ -245,6 +246,10 @@ class Edited(Administrators):
         """Return whether the buttons are for this person."""
         return self.has_change_permission(request, row)
 
+    def acts_for(self, request: HttpRequest, row: Any) -> list[Act]:
+        """Return the buttons this row has now, for this person."""
+        return [act for act in self.acts if act.when(row)]
+
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -252,7 +257,7 @@ class Edited(Administrators):
         extra = dict(extra_context or {})
         if object_id and (row := self.get_object(request, object_id)) is not None and self.may_act(request, row):
             extra["acts"] = [
-                {"act": act, "url": self.act_url(row, act)} for act in self.acts if act.when(row)
+                {"act": act, "url": self.act_url(row, act)} for act in self.acts_for(request, row)
             ]
         try:
             return super().changeform_view(request, object_id, form_url, extra)
@@ -307,7 +312,7 @@ class Edited(Administrators):
                 return HttpResponseRedirect(page)
         context = {
             **self.admin_site.each_context(request), "title": f"{act.label}: {row}", "opts": self.opts, "original": row, "act": act,
-            "form": form, "page": page,
+            "form": form, "page": page, **act.shows(row),
         }
         return TemplateResponse(request, "admin/escalations/act.html", context)
 

@@ -4,16 +4,20 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from escalations import policies
+from escalations.errors import Invalid
 from escalations.models import EscalationPolicy, RoutingRule
-from escalations.states import Floor
+from escalations.states import Floor, RuleState
 
-from .bases import CheckedForm, Edited, actor_of
+from .bases import actor_of
+from .seconded import RULE_ACTS, Seconded, WhyForm, versions_context
 
 
-class RuleForm(CheckedForm):
+class RuleForm(WhyForm):
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
     class Meta:
         model = RoutingRule
         fields = (
@@ -30,13 +34,21 @@ class RuleForm(CheckedForm):
         if "policy" in self.fields:
             self.fields["policy"].queryset = EscalationPolicy.objects.filter(archived_at=None)
 
+        if self.instance.pk is None:
+            self.initial["state"] = RuleState.DRAFT
+        else:
+            self.fields["seen"].initial = self.instance.version
+
     def check(self) -> None:
+        if self.instance.pk and self.cleaned_data.get("seen") not in (None, self.instance.version):
+            raise Invalid([{"pointer": "/", "code": "changed", "detail": policies.SAVED_MEANWHILE}])
         policies.check_rule(self.instance)
 
 
 @admin.register(RoutingRule)
-class RoutingRuleAdmin(Edited):
+class RoutingRuleAdmin(Seconded):
     form = RuleForm
+    acts = RULE_ACTS
     list_display = ("name", "priority", "floor_and_by", "role", "policy", "state", "why")
     list_select_related = ("role", "policy")
     list_filter = ("state", "floor", "role")
@@ -55,7 +67,7 @@ class RoutingRuleAdmin(Edited):
             "description": "The strictest floor of all live rules that match wins. With floor auto nobody looks, unless a trigger "
             "fires or what “by” asks for is not there.",
         }),
-        ("History", {"fields": ("version", "changed_at")}),
+        ("History", {"fields": ("why_now", "seen", "version", "changed_at")}),
     )
 
     @admin.display(description="Floor", ordering="floor")
@@ -65,4 +77,17 @@ class RoutingRuleAdmin(Edited):
         return f"{rule.floor} by {rule.by}" + (f" {rule.threshold:g}" if rule.threshold is not None else "")
 
     def save_model(self, request: HttpRequest, obj: RoutingRule, form: Any, change: bool) -> None:
-        policies.save_rule(obj, actor=actor_of(request))
+        saved = policies.save_rule(
+            obj, actor=actor_of(request), person=request.user, why=form.cleaned_data.get("why_now", ""),
+            seen=form.cleaned_data.get("seen"),
+        )
+        self.outcome(request, saved)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Below the form: every version, with what it changed."""
+        extra = dict(extra_context or {})
+        if object_id and (rule := self.get_object(request, object_id)) is not None:
+            extra |= versions_context(rule)
+        return super().changeform_view(request, object_id, form_url, extra)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.postgres.forms import SimpleArrayField
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -12,7 +12,8 @@ from django.utils.html import format_html, format_html_join
 from escalations import deliver, policies
 from escalations.models import ApiKey, Person, Source
 
-from .bases import Act, ActForm, CheckedForm, Edited, Told, actor_of
+from .bases import Act, ActForm, Told, actor_of
+from .seconded import WAITS, Seconded, WhyForm
 
 
 class Lines(forms.Textarea):
@@ -23,7 +24,7 @@ class Lines(forms.Textarea):
         return "\n".join(line.strip() for line in lines if line.strip())
 
 
-class SourceForm(CheckedForm):
+class SourceForm(WhyForm):
     callback_url = forms.URLField(
         required=False, max_length=500, assume_scheme="https", widget=admin.widgets.AdminURLFieldWidget,
         help_text="Where outcomes are sent: https. Empty: the source polls.",
@@ -104,7 +105,7 @@ def _enable_endpoint(source: Source, request: HttpRequest, data: dict[str, Any])
 
 
 @admin.register(Source)
-class SourceAdmin(Edited):
+class SourceAdmin(Seconded):
     form = SourceForm
     list_display = ("name", "owner", "callback_url", "state", "is_demo", "created_at")
     list_select_related = ("owner",)
@@ -131,7 +132,7 @@ class SourceAdmin(Edited):
     def get_fieldsets(self, request: HttpRequest, obj: Source | None = None) -> Any:
         about = ("Who it is", {"fields": ("name", "description", "owner", "is_demo", "requests_per_minute")})
         outcomes = ("Where outcomes go", {"fields": ("callback_url", "allowed_hosts", "may_email")})
-        believed = ("What is believed of it", {"fields": ("authoritative_paths", "known_irreversible")})
+        believed = ("What is believed of it", {"fields": ("authoritative_paths", "known_irreversible", "why_now")})
         if obj is None:
             return (about, outcomes, believed)
         return (
@@ -179,9 +180,15 @@ class SourceAdmin(Edited):
         return "; ".join(f"no. {secret.pk}, since {secret.created_at:%Y-%m-%d %H:%M} UTC" for secret in live) or "None yet."
 
     def save_model(self, request: HttpRequest, obj: Source, form: Any, change: bool) -> None:
-        request.first_secret = policies.save_source(obj, actor=actor_of(request))
+        saved = policies.save_source(
+            obj, actor=actor_of(request), person=request.user, why=form.cleaned_data.get("why_now", "")
+        )
+        self.outcome(request, saved)
+        request.first_secret = saved if isinstance(saved, str) else None
 
     def response_add(self, request: HttpRequest, obj: Source, post_url_continue: str | None = None) -> HttpResponse:
         """A new source has a signing secret: this is the one moment in which it can be read."""
+        if (change := policies.waiting(obj)) is not None:
+            self.message_user(request, f"It is registered without this. {WAITS} {' '.join(change.lowers)}", messages.WARNING)
         told = Told(f"{obj.name} is registered", [("Signing secret", request.first_secret)])
         return self.once(request, obj, told, reverse("admin:escalations_source_change", args=[obj.pk]))

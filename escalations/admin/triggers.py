@@ -11,7 +11,8 @@ from escalations import policies
 from escalations.models import Trigger
 from escalations.states import ALWAYS_ON, TRIGGERS
 
-from .bases import CheckedForm, Edited, actor_of
+from .bases import actor_of
+from .seconded import Seconded, WhyForm
 
 
 class ReadableJson(json.JSONEncoder):
@@ -24,7 +25,7 @@ class ReadableJson(json.JSONEncoder):
         return "{\n" + ",\n".join(members) + "\n}"
 
 
-class TriggerForm(CheckedForm):
+class TriggerForm(WhyForm):
     settings = forms.JSONField(
         required=False, encoder=ReadableJson,
         widget=forms.Textarea(attrs={"rows": 16, "cols": 100, "class": "condition", "spellcheck": "false"}),
@@ -43,12 +44,12 @@ class TriggerForm(CheckedForm):
 
 
 @admin.register(Trigger)
-class TriggerAdmin(Edited):
+class TriggerAdmin(Seconded):
     form = TriggerForm
     list_display = ("name", "enabled", "role", "policy", "description")
     list_select_related = ("role", "policy")
     readonly_fields = ("name",)
-    fields = ("name", "description", "enabled", "role", "policy", "settings")
+    fields = ("name", "description", "enabled", "role", "policy", "settings", "why_now")
     sortable_by = ()
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -61,4 +62,7 @@ class TriggerAdmin(Edited):
         return ("name", "enabled") if obj and obj.name in ALWAYS_ON else ("name",)
 
     def save_model(self, request: HttpRequest, obj: Trigger, form: Any, change: bool) -> None:
-        policies.save_trigger(obj, actor=actor_of(request))
+        saved = policies.save_trigger(
+            obj, actor=actor_of(request), person=request.user, why=form.cleaned_data.get("why_now", "")
+        )
+        self.outcome(request, saved)

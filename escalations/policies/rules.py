@@ -22,6 +22,7 @@ from .lowering import lowers
 from .versions import RULE_FIELDS, values_of
 
 CATEGORY_FIELDS = ("name", "description", "role", "guidance", "reject_reasons")
+SAVED_MEANWHILE = "Somebody saved this rule since you opened it. Look at it again before you save."
 MOST_LIVE = 200  # rules that are looked at for every incident; bench/rules.py says what they cost
 
 
@@ -79,7 +80,7 @@ def save_rule(
     one_at_a_time()
     old = stored(rule)
     if old is not None and old.version != (rule.version if seen is None else seen):
-        raise ChangedSinceSeen("Somebody saved this rule since you opened it. Look at it again before you save.")
+        raise ChangedSinceSeen(SAVED_MEANWHILE)
     rule.name = rule.name.strip()
     check_rule(rule)
     reasons = lowers(old, rule)
@@ -178,7 +179,7 @@ def restore(
     fresh = RoutingRule.objects.select_for_update(of=("self",)).get(pk=rule.pk)
     old = RoutingRule.objects.get(pk=rule.pk)
     if seen is not None and old.version != seen:
-        raise ChangedSinceSeen("Somebody saved this rule since you opened it. Look at it again before you put it back.")
+        raise ChangedSinceSeen(SAVED_MEANWHILE)
     versions.put(fresh, {field: value for field, value in then.values.items() if field != "state"})
     if not changes(old, fresh, RULE_FIELDS):
         raise IllegalMove(f"It is as it was in version {version} already.")

@@ -108,10 +108,10 @@ def test_settings_that_would_break_a_trigger_are_refused(admin, settings):
 def test_a_trigger_can_be_retuned(admin):
     page = reverse("admin:escalations_trigger_change", args=["high_stakes"])
     trigger = Trigger.objects.get(name="high_stakes")
-    settings = json.dumps(trigger.settings | {"money_limit": 250})
+    settings = json.dumps(trigger.settings | {"money_limit": 50})
     data = {"description": trigger.description, "enabled": "on", "role": trigger.role_id, "policy": "", "settings": settings}
     assert admin.post(page, data).status_code == 302
-    assert Trigger.objects.get(name="high_stakes").settings["money_limit"] == 250
+    assert Trigger.objects.get(name="high_stakes").settings["money_limit"] == 50
     assert admin.post(reverse("admin:escalations_trigger_add"), {"name": "mine"}).status_code == 403
 
 
