@@ -16,8 +16,10 @@ from escalations import classify as classification
 from escalations import deliver as delivery
 from escalations import notify as notices
 from escalations import queue
+from escalations import replay as replaying
 from escalations import route as routing
 from escalations.classify import redraft as redrafting
+from escalations.notify import slack as chats
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +48,19 @@ def deliver(*_: object) -> None:
 
 
 def notify(*_: object) -> None:
-    """Send notices that are due."""
-    _drain("notify", notices.run_batch)
+    """Send notices that are due; in chats, first whoever pressed a button is answered, and what is no longer true is written anew."""
+    _drain("notify", lambda: chats.follow() + notices.run_batch())
+
+
+def replay(*_: object) -> None:
+    """Work on a replay for some seconds, and go to the end of the line for the rest."""
+
+    def work() -> None:
+        queue.woken("replay")
+        if replaying.run_slice():
+            queue.wake("replay")
+
+    _guarded("replay", work)
 
 
 def heartbeat(*_: object) -> None:

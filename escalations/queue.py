@@ -12,13 +12,13 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, Q, QuerySet
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from escalations import clock, standstill
-from escalations.models import Delivery, Heartbeat, Notice, WakeUp, Work
-from escalations.states import Sending, Stage
+from escalations.models import Delivery, Heartbeat, Notice, Replay, SlackMessage, SlackPress, WakeUp, Work
+from escalations.states import ReplayState, Sending, Stage
 
 JOBS = {  # kind -> where its job lies, in pipeline order
     "classify": "escalations.jobs.classify",
@@ -26,6 +26,7 @@ JOBS = {  # kind -> where its job lies, in pipeline order
     "redraft": "escalations.jobs.redraft",
     "deliver": "escalations.jobs.deliver",
     "notify": "escalations.jobs.notify",
+    "replay": "escalations.jobs.replay",
     "heartbeat": "escalations.jobs.heartbeat",
 }
 STAGES = {"classify": Stage.CLASSIFY, "route": Stage.ROUTE, "redraft": Stage.REDRAFT}  # the kinds that work on Work
@@ -190,9 +191,25 @@ def wake_due() -> list[str]:
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     due = [kind for kind, stage in STAGES.items() if Work.objects.filter(free, stage=stage, run_at__lte=now).exists()]
     due += [kind for kind, model in OUTBOXES.items() if model.objects.filter(_sending_due(now)).exists()]
+    if "notify" not in due and chats_due(now):
+        due.append("notify")
+    if replays_due(now).exists():
+        due.append("replay")
     if "deliver" in due and standstill.is_stopped():
         due.remove("deliver")
     return [kind for kind in due if wake(kind)]
+
+
+def chats_due(now: datetime) -> bool:
+    """Return whether somebody who pressed a button in a chat waits for a word, or a message there is no longer true. Two queries."""
+    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    return SlackPress.objects.filter(free, next_try_at__lte=now).exists() or SlackMessage.objects.due(now).exists()
+
+
+def replays_due(now: datetime) -> QuerySet[Replay]:
+    """Return the replays that are to be worked on: none while one is, for they run one after the other."""
+    open_ones = Replay.objects.filter(state__in=[ReplayState.WAITING, ReplayState.RUNNING])
+    return open_ones.filter(~Exists(open_ones.filter(lease_until__gte=now)), next_try_at__lte=now)
 
 
 def announce(incident_id: UUID) -> None:

@@ -123,6 +123,8 @@ LLM_CONCURRENCY = number("LLM_CONCURRENCY", 64)
 EMAIL_URL = text("EMAIL_URL")
 DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "countersign@localhost")
 
+SLACK_API_URL = text("SLACK_API_URL", "https://slack.com/api")
+
 ANCHOR_FILE = text("ANCHOR_FILE", str(DATA_DIR / "anchors.jsonl"))
 ANCHOR_URL = text("ANCHOR_URL")
 DEADMAN_URL = text("DEADMAN_URL")

@@ -79,7 +79,7 @@ MACHINE_MIDDLEWARE = [
     "hitl_site.middleware.MachineHeaders",
 ]
 MACHINE_PATHS = ("/api/v1/", "/healthz", "/readyz", "/metrics", "/live/")  # /live/: read by pages, but no thread may wait there
-NO_SIGN_IN_PATHS = ("/api/", *MACHINE_PATHS[1:], "/static/")
+NO_SIGN_IN_PATHS = ("/api/", *MACHINE_PATHS[1:], "/static/", "/slack/")
 
 ROOT_URLCONF = "hitl_site.urls"
 ASGI_APPLICATION = "hitl_site.asgi.application"
@@ -253,6 +253,7 @@ DEADMAN_URL = env.DEADMAN_URL
 METRICS_TOKEN = env.METRICS_TOKEN
 CLAIM_SECONDS = env.CLAIM_SECONDS
 HEARTBEAT_DEAD_AFTER = env.HEARTBEAT_DEAD_AFTER
+SLACK_API_URL = env.SLACK_API_URL
 
 # --- mail: EMAIL_URL=smtp://user:password@host:587 (smtps:// for TLS from the start); unset, the console tells --------------
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from escalations.floors import text as eye
+from escalations.floors.risk import NEEDS_A_REASON
 from escalations.models import Proposal
-from escalations.states import Risk
 
 from . import values
 
-RISKY = (Risk.HIGH, Risk.CRITICAL)
 LONGEST = 60  # characters anybody is asked to type
 
 # Names of the arg that says how much, and of the one that says whom or what, the most telling first.
@@ -60,7 +59,7 @@ def friction_of(proposal: Proposal, *, args: Any = None, draft: Any = None) -> F
     final = "irreversible" in proposal.trigger_names
     edited = args is not None or draft is not None
     target = target_of(proposal, *((args, draft) if edited else (proposal.args, proposal.draft))) if final else None
-    return Friction(reason=proposal.risk in RISKY, final=final, target=target)
+    return Friction(reason=proposal.risk in NEEDS_A_REASON, final=final, target=target)
 
 
 def riskiest(proposals: Sequence[Proposal], *, args: Any = None, draft: Any = None) -> Friction:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from escalations.states import Floor, Risk, Severity
 
 GRAVE = frozenset({"irreversible", "high_stakes", "injection_suspected", "sensitive_data", "policy_conflict"})
+NEEDS_A_REASON = (Risk.HIGH, Risk.CRITICAL)  # a yes to what much depends on says why
 GRAVE_CATEGORIES = frozenset({"permission_change", "deletion", "bulk_update", "legal_statement", "data_request", "security"})
 
 

@@ -16,7 +16,7 @@ from escalations.errors import Held
 from escalations.models import Hold, Person, Proposal
 from escalations.states import State, Verdict
 
-HELD_BY = frozenset({"page", "group"})  # where a person can press Undo; a token's decision settles at once
+HELD_BY = frozenset({"page", "group", "chat"})  # where a person can press Undo, or is led to it; a token's decision settles at once
 
 
 def undo_seconds(proposal: Proposal) -> int:
