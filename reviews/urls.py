@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import acts, desk, group, held, inbox, live, proposal, records, saved, strip, tokens, you
+from .views import acts, desk, group, held, inbox, live, proposal, records, saved, stop, strip, tokens, you
 
 app_name = "reviews"
 urlpatterns = [
@@ -19,6 +19,7 @@ urlpatterns = [
     path("groups/", group.show, name="group"),
     path("desk/", desk.show, name="desk"),
     path("live/", live.stream, name="live"),
+    path("stop/", stop.show, name="stop"),
     path("settled/", records.settled_list, name="settled"),
     path("settled/file/", records.settled_file, name="settled_file"),
     path("you/", you.show, name="you"),

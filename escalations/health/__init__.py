@@ -53,7 +53,7 @@ async def healthz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when everything a decision depends on is alive, else 503, with each check. At most four small queries a second."""
+    """200 when everything a decision depends on is alive, else 503, with each check. At most five small queries a second."""
     checked: dict[str, Checked] = ready_answer.get(check)
     red = [name for name, one in checked.items() if not one.ok and one.vital]
     body = {"ready": not red, "checks": {name: one.json() for name, one in checked.items()}}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import DatabaseError
 
-from escalations import audit, clock
+from escalations import audit, clock, standstill
 from escalations.models import Heartbeat
 
 TIMERS_DEAD_AFTER = 30.0  # seconds; they beat every five
@@ -25,9 +25,10 @@ class Checked:
 
 
 def check() -> dict[str, Checked]:
-    """Look at everything. Four small queries; without a database only that is told."""
+    """Look at everything. Five small queries; without a database only that is told."""
     try:
         now = clock.read()
+        stop = standstill.standing()
         beats = {row.name: row for row in Heartbeat.objects.order_by("name")[:200]}
         waiting, oldest = audit.unsealed(limit=1000)
     except DatabaseError as error:
@@ -51,6 +52,8 @@ def check() -> dict[str, Checked]:
             sealer is not None and sealer < SEALER_BEHIND and oldest < SEALER_BEHIND,
             f"{told(sealer)}, {waiting} entries wait, the oldest {oldest:.0f} s",
         ),
+        # People's own will, and pages are what it takes to release it.
+        "stopped": Checked(stop is None, f"everything, since {stop.at:%Y-%m-%d %H:%M} UTC" if stop else "nothing", vital=False),
         # Named, not red: one proposal that needs a look is no reason to take everybody's pages away.
         "auditor": Checked(not found, "; ".join(f"{sort}: {len(names)}" for sort, names in found.items()) or "clean", vital=False),
     }

@@ -58,6 +58,9 @@ WHERE engine = 'llm' AND created_at > clock_timestamp() - interval '1 hour'
 SPEND = """
 SELECT calls, tokens_in, tokens_out FROM escalations_modelspend WHERE day = (clock_timestamp() AT TIME ZONE 'UTC')::date
 """
+STOPPED = """
+SELECT coalesce(max(extract(epoch FROM clock_timestamp() - at)), 0) FROM escalations_stop WHERE released_at IS NULL
+"""
 WAKEUPS = "SELECT kind, coalesce(extract(epoch FROM clock_timestamp() - queued_at), 0) FROM escalations_wakeup"
 TASKS = "SELECT count(*) FROM (SELECT FROM django_q_ormq LIMIT 10000) AS waiting"
 BEATS = "SELECT name, extract(epoch FROM clock_timestamp() - at) FROM escalations_heartbeat ORDER BY name LIMIT 200"
@@ -129,6 +132,8 @@ def _figures() -> Iterator[GaugeMetricFamily]:
     yield _family("audit_unsealed", "Audit entries the sealer has not chained yet.", value=unsealed)
     yield _family("audit_unsealed_age_seconds", "Age of the oldest of them; more than 60 is red.", value=unsealed_age)
     yield _family("audit_seq", "The number of the chain's last link.", value=audit.head().seq)
+
+    yield _one("stopped_seconds", "How long everything has been stopped by people; 0 while nothing is.", STOPPED)
 
     wakeups = _family("wakeup_age_seconds", "How long a wake-up has waited for a worker; 0 when none waits.", "kind")
     for kind, waited in _rows(WAKEUPS):

@@ -2,10 +2,14 @@
 
 from django.contrib.auth import views as auth
 from django.contrib.auth.forms import AuthenticationForm
+from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.csrf import csrf_failure
+
+from escalations import standstill
 
 from .. import kept
 from ..partials import fresh, leave
@@ -47,6 +51,16 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
         kept.of_this_person(request)
         return leave(request, page)
     return leave(request, reverse("login", query={"next": page}))
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """Say that something broke on our side, and, to who is signed in, whether everything is stopped; with as little as can break."""
+    user = getattr(request, "user", None)
+    try:
+        stop = standstill.standing() if user is not None and user.is_authenticated else None
+    except Error:  # the database may be what broke
+        stop = None
+    return HttpResponse(render_to_string("500.html", {"stopped": stop}), status=500)
 
 
 def locked_out(request: HttpRequest, *args: object, **options: object) -> HttpResponse:
