@@ -65,18 +65,26 @@ class DeliveryAdmin(ReadOnly, Edited):
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnly):
-    list_display = ("created_at", "kind", "person", "role", "address", "state", "attempts", "error")
-    list_select_related = ("person", "role")
+    list_display = ("created_at", "kind", "person", "role", "address", "channel", "state", "attempts", "error")
+    list_select_related = ("person", "role", "channel")
     list_filter = ("state", "kind")
     fields = (
-        "id", "kind", "person", "role", "address", "of_proposal", "step", "state", "attempts", "next_try_at", "created_at",
-        "finished_at", "error", "facts_json",
+        "id", "kind", "person", "role", "address", "by_channel", "of_proposal", "step", "told_with", "state", "attempts", "next_try_at",
+        "created_at", "finished_at", "error", "facts_json",
     )
     readonly_fields = fields
 
     @admin.display(description="Proposal")
     def of_proposal(self, notice: Notice) -> str:
         return link_to(notice.proposal)
+
+    @admin.display(description="Channel")
+    def by_channel(self, notice: Notice) -> str:
+        return link_to(notice.channel) if notice.channel else "by mail"
+
+    @admin.display(description="Told in one message with")
+    def told_with(self, notice: Notice) -> str:
+        return link_to(notice.sent_with, str(notice.sent_with_id)) if notice.sent_with else "–"
 
     @admin.display(description="Facts")
     def facts_json(self, notice: Notice) -> str:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from escalations import authority, clock, queue
+from escalations import authority, clock, outbox, queue
 from escalations.models import Incident, MuteWindow, Notice, NoticeWishes, Proposal
 from escalations.outbox import ABOUT_OPEN, UNHURRIED
 from escalations.states import Digest, Sending, Severity, State
@@ -75,6 +75,8 @@ def take(ways: Q) -> tuple[list[Message], int]:
     for row in rows:
         if not still.true(row):
             done += finish([row], Sending.NOTHING_TO_SEND)
+        elif row.channel is not None and row.channel.disabled_at is not None:
+            done += instead_by_mail(row, finish([row], Sending.NOTHING_TO_SEND, error="the channel is switched off"))
         elif until := judged.until(row):
             done += put_back(row, until)
         else:
@@ -100,6 +102,19 @@ def finish(rows: Sequence[Notice], state: str, *, also: Sequence[UUID] = (), err
         mine = Notice.objects.filter(pk__in=others, state=Sending.WAITING, lease_until=lead.lease_until)
         with_lead = {"sent_with": lead} if state == Sending.SENT else {}
         return number + mine.update(**ended, **with_lead)
+
+
+def instead_by_mail(row: Notice, ended: int) -> int:
+    """Tell by mail who was to be told by a channel alone, once that has `ended` without; returns what it was handed."""
+    person = row.person
+    if not ended or row.kind == "channel_test" or person is None or not person.email or not person.is_active:
+        return ended
+    mailed = Notice.objects.filter(
+        person=person, kind=row.kind, proposal=row.proposal_id, step=row.step, channel=None, created_at__gte=row.created_at
+    )
+    if not mailed.exists():
+        outbox.open_notice_by_mail(row)
+    return ended
 
 
 def put_back(row: Notice, until: datetime) -> int:
@@ -141,8 +156,6 @@ class Still:
 
         Who is told for their own sake may still read it. New work that was settled stands for what is alike and still waits.
         """
-        if notice.channel is not None and notice.channel.disabled_at is not None and notice.kind != "channel_test":
-            return False
         if not self._about_something_open(notice):
             return False
         person = notice.person

@@ -10,13 +10,13 @@ from typing import Any
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
-from escalations import clock, mailing, outbox, queue, vault
+from escalations import clock, mailing, queue, vault
 from escalations.models import Channel, Notice
 from escalations.senders import SendFailed, apprise
 from escalations.states import Sending
 
 from . import slack
-from .gathering import Message, finish, held, is_urgent, put_back, take
+from .gathering import Message, finish, held, instead_by_mail, is_urgent, put_back, take
 from .words import message, plain
 
 logger = logging.getLogger(__name__)
@@ -201,7 +201,7 @@ def _put_off(one: Message, failure: SendFailed) -> int:
     for row in one.rows:
         if failure.permanent or row.attempts > len(WAITS):
             logger.warning("notice given up", extra={"notice": str(row.pk), "kind": row.kind, "why": failure.reason})
-            number += _give_up(row, failure)
+            number += instead_by_mail(row, finish([row], Sending.GIVEN_UP, error=failure.reason))
             continue
         seconds = max(WAITS[row.attempts - 1], failure.retry_after or 0)
         number += held(row).update(
@@ -218,14 +218,3 @@ def _later(one: Message, moment: datetime | None, error: str = "") -> int:
     if moment is None:
         return mine.update(lease_until=None, attempts=F("attempts") - 1)
     return mine.update(lease_until=None, error=error[:300], next_try_at=moment)
-
-
-def _give_up(row: Notice, failure: SendFailed) -> int:
-    """End a row that cannot be sent. Who was to be told by a channel alone is told by mail instead."""
-    ended = finish([row], Sending.GIVEN_UP, error=failure.reason)
-    if not ended or row.channel is None or row.kind == "channel_test" or row.person is None or not row.person.email:
-        return ended
-    mailed = Notice.objects.filter(proposal=row.proposal_id, kind=row.kind, step=row.step, person=row.person_id, channel=None)
-    if not mailed.filter(created_at=row.created_at).exists():
-        outbox.open_notice_by_mail(row)
-    return ended

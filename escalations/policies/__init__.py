@@ -19,7 +19,18 @@ from .calendars import (
     save_calendar,
     subdivisions,
 )
-from .channels import add_channel, disable_channel, enable_channel, save_channel, save_wishes, test_channel, wishes_of
+from .channels import (
+    add_channel,
+    check_channel,
+    disable_channel,
+    enable_channel,
+    quiet,
+    save_channel,
+    save_wishes,
+    try_channel,
+    wishes_of,
+)
+from .conflicts import Conflict, conflicts
 from .mutes import check_mute, end_mute, save_mute
 from .people import (
     LONGEST_TOKEN_DAYS,
@@ -67,6 +78,7 @@ __all__ = [
     "MOST_LIVE",
     "SAVED_MEANWHILE",
     "TOKEN_DAYS",
+    "Conflict",
     "Day",
     "Step",
     "add_channel",
@@ -76,6 +88,7 @@ __all__ = [
     "call_off",
     "check_absence",
     "check_calendar",
+    "check_channel",
     "check_mute",
     "check_person",
     "check_policy",
@@ -85,6 +98,7 @@ __all__ = [
     "check_trigger",
     "confirm_approve",
     "confirm_change",
+    "conflicts",
     "countries",
     "deactivate",
     "deputies_for",
@@ -102,6 +116,7 @@ __all__ = [
     "mint_token",
     "promote",
     "public_holidays",
+    "quiet",
     "reactivate",
     "refuse_change",
     "restore",
@@ -122,9 +137,9 @@ __all__ = [
     "save_trigger",
     "save_wishes",
     "subdivisions",
-    "test_channel",
     "to_draft",
     "to_shadow",
+    "try_channel",
     "versions_of",
     "waiting",
     "waiting_changes",
