@@ -10,14 +10,15 @@ def write(apps, schema_editor):
     """Write `values` as `policies.versions.values_of` does: rows by their names."""
     rules = apps.get_model("escalations", "RoutingRule")
     versions = apps.get_model("escalations", "RuleVersion")
-    known = set(versions.objects.values_list("rule_id", "version"))
-    versions.objects.bulk_create(
+    owner = schema_editor.connection.alias  # the application may not read these tables yet
+    known = set(versions.objects.using(owner).values_list("rule_id", "version"))
+    versions.objects.using(owner).bulk_create(
         versions(
             rule=rule, version=rule.version, why="As it was found.", actor_kind="system", actor="system", at=rule.changed_at,
             values={name: getattr(rule, name) for name in FIELDS}
             | {name: getattr(rule, name).name if getattr(rule, name) else None for name in NAMED},
         )
-        for rule in rules.objects.select_related(*NAMED) if (rule.pk, rule.version) not in known
+        for rule in rules.objects.using(owner).select_related(*NAMED) if (rule.pk, rule.version) not in known
     )
 
 
