@@ -10,16 +10,22 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import prefetch_related_objects
+from django.db.models import Count, OuterRef, Subquery, prefetch_related_objects
+from django.db.models.fields.json import KT
 
 from escalations import clock, standstill
-from escalations.models import Acknowledgement, Decision, Incident, Proposal, Question
-from escalations.states import State, Status
+from escalations.models import Acknowledgement, Decision, Incident, Proposal, Question, Signature
+from escalations.states import State, Status, Verdict
 
 LOOK_BACK = 200  # recent decisions of all roles that tell the pace
 ENOUGH = 20  # of one role's
 QUEUE_COUNTED = 500  # places in a queue that are counted; further back makes no difference anybody could use
 
+# The yeses to a proposal as it stands, of people who are still here.
+_GIVEN = Subquery(
+    Signature.objects.filter(proposal=OuterRef("pk"), version=OuterRef("version"), type=Verdict.APPROVE, person__is_active=True)
+    .values("proposal").annotate(count=Count("pk")).values("count")
+)
 _RECENT = """
 SELECT role_id, extract(epoch FROM settled_at - routed_at), extract(epoch FROM settled_at)
 FROM (
@@ -69,6 +75,7 @@ def _lines(listed: list[Incident]) -> dict[UUID, list[Proposal]]:
     proposals = (
         Proposal.objects.filter(incident__in=[incident.pk for incident in listed])
         .select_related("role", "decision__acknowledgement")
+        .annotate(needed=KT("policy__quorum"), given=_GIVEN)
         .defer("content", "description", "args_schema", "rules", "policy", "triggers", "claims")
         .order_by("revision")
     )
@@ -133,8 +140,13 @@ def _incident(
 
 
 def proposal_json(proposal: Proposal) -> dict[str, Any]:
-    """Return what a caller is told of a proposal. Reads `proposal.role`."""
-    return {
+    """Return what a caller is told of a proposal. Reads `proposal.role`.
+
+    Where a yes needs several people, and it is known, how many have signed.
+    """
+    needed = int(getattr(proposal, "needed", None) or 1)
+    several = {"signatures": {"given": proposal.given or 0, "needed": needed}} if needed > 1 and proposal.state == State.PENDING else {}
+    return several | {
         "id": str(proposal.pk),
         "revision": proposal.revision,
         "version": proposal.version,
