@@ -51,9 +51,9 @@ class Post:
 class Round:
     """A round that is under way. `with` it, do something else meanwhile, then ask for its `outcomes`; leaving it ends the process."""
 
-    def __init__(self, posts: Iterable[Post], *, seconds: float = SECONDS) -> None:
+    def __init__(self, posts: Iterable[Post], *, seconds: float | None = None) -> None:
         self._asked: list[dict[str, Any]] = [asdict(one) for one in posts]
-        self._seconds = seconds
+        self._seconds = SECONDS if seconds is None else seconds
         self._answers: dict[str, dict[str, Any]] = {}
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -55,6 +55,8 @@ class Heard(logging.Handler):
     """Keeps what Apprise said last about this message."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno < logging.INFO and not str(record.msg).startswith("Socket Exception"):  # a message's own words are none
+            return
         seen = _seen.get()
         seen.said = f"{seen.said}\n{record.getMessage()}"[-2_000:]
 
@@ -70,7 +72,7 @@ def main() -> None:
 
     logger = logging.getLogger("apprise")
     logger.handlers, logger.propagate = [Heard()], False
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG)
     loopback = bool(asked.get("loopback"))
     guard(loopback=loopback)
     with ThreadPoolExecutor(AT_ONCE) as threads:
