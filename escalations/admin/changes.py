@@ -13,7 +13,7 @@ from escalations.models import Change
 from escalations.states import ChangeState
 
 from .bases import Act, ActForm, Edited, shown
-from .seconded import told
+from .seconded import conflicts_said, told
 
 
 class ConfirmForm(ActForm):
@@ -45,7 +45,9 @@ def _withdraw(change: Change, request: HttpRequest, data: dict[str, Any]) -> str
 
 
 def _shown(change: Change) -> dict[str, Any]:
-    return {"points": [shown(one) for one in change.lowers], "differences": told(policies.second.asked(change).differences)}
+    found = policies.second.asked(change)
+    more = conflicts_said(found.wanted) if change.kind == "rule" and found.wanted is not None else []
+    return {"points": [shown(one) for one in [*change.lowers, *more]], "differences": told(found.differences)}
 
 
 def _waits(change: Change) -> bool:

@@ -32,6 +32,9 @@ class Seconded(Edited):
     def outcome(self, request: HttpRequest, saved: Any) -> None:
         """Remember what the verb gave back, for what is said after the save."""
         request.asked = saved if isinstance(saved, Change) else None
+        if isinstance(saved, RoutingRule) and saved.state == RuleState.LIVE:
+            for said in conflicts_said(saved):
+                self.message_user(request, said, messages.WARNING)
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -99,8 +102,20 @@ class RestoreForm(StateForm):
         ]
 
 
+def conflicts_said(rule: RoutingRule) -> list[str]:
+    """Return in words which live rules of equal priority want something else of the same past incidents. See `policies.conflicts`."""
+    return [
+        f"“{one.other.name}” has the same priority and asks for {one.other.floor}"
+        + (f" by {one.other.role}" if one.other.role else "")
+        + f": both matched {one.count} of the newest {one.looked} proposals, and their like will come to a person as a conflict."
+        for one in policies.conflicts(rule)
+    ]
+
+
 def _said(outcome: Any, done: str) -> str:
-    return f"{WAITS} {' '.join(outcome.lowers)}" if isinstance(outcome, Change) else done
+    if isinstance(outcome, Change):
+        return f"{WAITS} {' '.join(outcome.lowers)}"
+    return " ".join([done, *(conflicts_said(outcome) if outcome.state == RuleState.LIVE else [])])
 
 
 def _by(request: HttpRequest, data: dict[str, Any]) -> dict[str, Any]:
@@ -156,9 +171,11 @@ RULE_ACTS = (
 
 
 def versions_context(rule: RoutingRule) -> dict[str, Any]:
-    """Return what `rule_versions.html` shows: a rule's versions, newest first, each with what it changed. One query."""
+    """Return what `rule_versions.html` shows: a rule's versions, newest first, each with what it changed, and, for a live one, which
+    others it is in conflict with. Two queries where there are none."""
     restore = reverse("admin:escalations_routingrule_act", args=[rule.pk, "restore"])
     return {
+        "conflicts": [shown(one) for one in conflicts_said(rule)] if rule.state == RuleState.LIVE else [],
         "versions": [
             {
                 "version": one.version, "at": one.at, "actor": shown(one.actor), "confirmed_by": shown(one.confirmed_by),

@@ -34,7 +34,7 @@ class SourceForm(WhyForm):
         model = Source
         fields = (
             "name", "description", "owner", "callback_url", "allowed_hosts", "authoritative_paths", "known_irreversible",
-            "may_email", "requests_per_minute", "is_demo",
+            "may_email", "may_chat", "requests_per_minute", "is_demo",
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -132,7 +132,7 @@ class SourceAdmin(Seconded):
     def get_fieldsets(self, request: HttpRequest, obj: Source | None = None) -> Any:
         about = ("Who it is", {"fields": ("name", "description", "owner", "is_demo", "requests_per_minute")})
         outcomes = ("Where outcomes go", {"fields": ("callback_url", "allowed_hosts", "may_email")})
-        believed = ("What is believed of it", {"fields": ("authoritative_paths", "known_irreversible", "why_now")})
+        believed = ("What is believed of it", {"fields": ("authoritative_paths", "known_irreversible", "may_chat", "why_now")})
         if obj is None:
             return (about, outcomes, believed)
         return (

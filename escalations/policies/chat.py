@@ -3,6 +3,7 @@ whoever knows a workspace's signing secret can press a button as anybody who is 
 
 import json
 import re
+from typing import Any
 
 from django.db import transaction
 
@@ -154,20 +155,33 @@ def add_slack_channel(
     return channel
 
 
+def channels_of(workspace: SlackWorkspace) -> list[Channel]:
+    """Return the channels that lead to this workspace, oldest first. One query; each is unsealed."""
+    channels = Channel.objects.filter(kind="slack").select_related("role", "person").order_by("pk")
+    return [channel for channel in channels if _leads(channel).get("workspace") == workspace.pk]
+
+
+def _leads(channel: Channel) -> dict[str, Any]:
+    """Return what was sealed of a Slack channel; {} when it cannot be read."""
+    try:
+        said = json.loads(vault.unseal(channel.sealed))
+    except (vault.CannotUnseal, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
 def where(channel: Channel) -> tuple[SlackWorkspace, str]:
     """Return the workspace and the id of the channel there that a Channel of kind "slack" leads to. One query.
 
     Raises SendFailed when it leads nowhere: the workspace is disabled, or what was sealed cannot be read.
     """
-    try:
-        said = json.loads(vault.unseal(channel.sealed))
-        workspace = SlackWorkspace.objects.filter(pk=said["workspace"], disabled_at=None).first()
-        channel_id = str(said["channel"])
-    except (vault.CannotUnseal, ValueError, KeyError, TypeError) as error:
-        raise SendFailed("what was sealed of this channel cannot be read") from error
+    said = _leads(channel)
+    if not {"workspace", "channel"} <= set(said):
+        raise SendFailed("what was sealed of this channel cannot be read")
+    workspace = SlackWorkspace.objects.filter(pk=said["workspace"], disabled_at=None).first()
     if workspace is None:
         raise SendFailed("the Slack workspace is disabled")
-    return workspace, channel_id
+    return workspace, str(said["channel"])
 
 
 def signing_secret(workspace: SlackWorkspace) -> str:

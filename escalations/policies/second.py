@@ -31,10 +31,12 @@ MODELS: dict[str, tuple[type[models.Model], tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A change beside what it was asked of: `row` as it is now, and what would differ, in words. `moved`: nobody can confirm it."""
+    """A change beside what it was asked of: `row` as it is now, `wanted` as it would be (unsaved; None where a name in it is gone),
+    and what would differ, in words. `moved`: nobody can confirm it."""
 
     change: Change
     row: Any
+    wanted: Any
     differences: list[Difference]
     moved: bool
 
@@ -45,10 +47,15 @@ def waiting_changes() -> models.QuerySet[Change]:
 
 
 def asked(change: Change) -> Asked:
-    """Return what a change would do to its row as that is now. About four queries."""
+    """Return what a change would do to its row as that is now. About six queries."""
     row, fields = _row(change)
+    wanted: Any = _row(change)[0]
+    try:
+        put(wanted, change.wanted)
+    except Invalid:
+        wanted = None
     return Asked(
-        change, row, differences(values_of(row, fields), {field: change.wanted.get(field) for field in fields}),
+        change, row, wanted, differences(values_of(row, fields), {field: change.wanted.get(field) for field in fields}),
         moved=change.state == ChangeState.WAITING and base_of(row, fields) != change.base,
     )
 

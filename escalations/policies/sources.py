@@ -16,7 +16,7 @@ from .versions import values_of
 
 FIELDS = (
     "name", "description", "owner", "callback_url", "allowed_hosts", "authoritative_paths", "known_irreversible", "may_email",
-    "requests_per_minute", "is_demo",
+    "may_chat", "requests_per_minute", "is_demo",
 )
 LIVE_AT_ONCE = 2  # keys per source and environment, signing secrets per source: the old and the new while callers change over
 

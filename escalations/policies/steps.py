@@ -6,16 +6,20 @@ from datetime import timedelta
 
 from django.db import transaction
 
-from escalations import audit, clock
+from escalations import audit, clock, worktime
 from escalations.errors import ChangedSinceSeen, IllegalMove, Invalid, NotAllowed, OwnRequest
 from escalations.models import EscalationPolicy, EscalationStep, Person, Role, RoutingRule, Trigger
-from escalations.states import Fallback, RuleState
+from escalations.states import Fallback, Risk, RuleState
 
 from .changes import changes, problem, readable, stored, subject_of
 
-FIELDS = ("name", "description", "expires_after", "fallback", "valid_for", "undo_seconds", "is_default")
+FIELDS = (
+    "name", "description", "expires_after", "fallback", "valid_for", "undo_seconds", "quorum", "calendar", "chat_up_to", "is_default",
+)
 SHORTEST = timedelta(minutes=1)
 LONGEST = timedelta(days=90)
+LONGEST_ON_THE_WALL = timedelta(days=366)  # what a policy's working time may take in a calendar
+MOST_SIGNATURES = 5
 LONGEST_UNDO = 300  # seconds; the caller waits that much longer for every answer
 MOST_STEPS = 20  # repeats written out
 
@@ -49,6 +53,12 @@ def check_policy(policy: EscalationPolicy, steps: Sequence[Step]) -> None:
             errors.append(problem(field, "out_of_range", "Between one minute and 90 days."))
     if not 0 <= (policy.undo_seconds or 0) <= LONGEST_UNDO:
         errors.append(problem("undo_seconds", "out_of_range", f"Between 0 and {LONGEST_UNDO} seconds; 0 settles at once."))
+    if not 1 <= (policy.quorum or 0) <= MOST_SIGNATURES:
+        errors.append(problem("quorum", "out_of_range", f"Between one and {MOST_SIGNATURES} people."))
+    if policy.chat_up_to not in ("", Risk.LOW, Risk.MEDIUM, Risk.HIGH):
+        errors.append(problem("chat_up_to", "unknown", "Low, medium or high, or none."))
+    if policy.calendar is not None:
+        errors += _calendar_problems(policy)
     if any(not SHORTEST <= step.after <= LONGEST for step in steps):
         errors.append(problem("steps", "out_of_range", "A step waits between one minute and 90 days."))
     elif sum(1 + step.repeat for step in steps) > MOST_STEPS:
@@ -63,6 +73,20 @@ def check_policy(policy: EscalationPolicy, steps: Sequence[Step]) -> None:
         errors.append(problem("is_default", "needed", "Make another policy the default instead; there is always one."))
     if errors:
         raise Invalid(errors)
+
+
+def _calendar_problems(policy: EscalationPolicy) -> list[dict[str, str]]:
+    """Say what keeps a policy from going by its calendar. One query."""
+    calendar, now = policy.calendar, clock.now()
+    if calendar.archived_at:
+        return [problem("calendar", "archived", "That calendar is archived; choose another.")]
+    frozen = calendar.frozen(now)
+    if why := worktime.why_unusable(frozen):
+        return [problem("calendar", "unusable", why)]
+    wanted = policy.expires_after.total_seconds()
+    if wanted <= LONGEST.total_seconds() and worktime.between(frozen, now, now + LONGEST_ON_THE_WALL) < wanted:
+        return [problem("expires_after", "too_long", "In the working hours of that calendar this would take more than a year.")]
+    return []
 
 
 @transaction.atomic

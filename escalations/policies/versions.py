@@ -108,7 +108,7 @@ def diff(one: RuleVersion | None, other: RuleVersion) -> list[Difference]:
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
     """Return what differs between two sets of values as `values_of` writes them. What is nested is told key by key."""
     found = []
-    for field in after | before:
+    for field in sorted(after | before, key=_place):
         old, new = before.get(field), after.get(field)
         if old == new or (not before and new in (None, "", [], {}, False)):
             continue
@@ -121,6 +121,10 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Differenc
         else:
             found.append(Difference(field, label, *_sides(old, new)))
     return found
+
+
+def _place(field: str) -> int:
+    return RULE_FIELDS.index(field) if field in RULE_FIELDS else len(RULE_FIELDS)
 
 
 def _sides(old: Any, new: Any) -> tuple[str, str]:
