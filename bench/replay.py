@@ -45,7 +45,8 @@ SELECT id, id, source_id, false, 'action', 1, 'source', 'refund',
     ARRAY['approve', 'edit', 'reject', 'respond'], '{"confidence": 0.9}', received_at, received_at, title, severity, category, 'high',
     'review', CASE WHEN (payload->>'order')::int %% 900 > 100
         THEN '[{"name": "high_stakes", "why": "over 100", "where": "proposal.args.amount"}]'::jsonb ELSE '[]' END,
-    '[{"name": "Refunds over 100", "floor": "review", "why": "Money leaves the house."}]',
+    CASE WHEN (payload->>'order')::int %% 900 > 100
+        THEN '[{"name": "Refunds over 100", "floor": "review", "why": "Money leaves the house."}]'::jsonb ELSE '[]' END,
     '{"name": "standard", "steps": [], "fallback": "reject", "valid_for": 86400}',
     (ARRAY['approved', 'approved', 'approved', 'rejected', 'edited'])[1 + (payload->>'order')::int %% 5], 2, %(role)s, ARRAY[%(role)s], 0,
     settled_at

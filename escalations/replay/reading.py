@@ -24,7 +24,7 @@ PAUSE = timedelta(minutes=10)  # who signed nothing for so long was not reading 
 
 _NEXT = """
 SELECT id, received_at,
-    pg_column_size(payload) + pg_column_size(context) + pg_column_size(customer) + octet_length(body) AS size
+    coalesce(pg_column_size(payload), 0) + pg_column_size(context) + pg_column_size(customer) + octet_length(body) AS size
 FROM escalations_incident
 WHERE source_id = %(source)s AND received_at >= %(since)s AND received_at < %(until)s AND NOT test {after}
 ORDER BY received_at DESC, id DESC LIMIT %(limit)s
