@@ -1,74 +1,72 @@
-"""Routing rules: what comes to a person, and to whom."""
+"""Routing rules: what comes to a person, and to whom. Written in rows or as an expression, tried on the bench, saved by the verb."""
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.views.decorators.http import require_POST
 
 from escalations import policies
-from escalations.errors import Invalid
-from escalations.models import EscalationPolicy, RoutingRule
-from escalations.states import Floor, RuleState
+from escalations.floors import builder
+from escalations.floors.explain import marked_paths
+from escalations.floors.names import EXAMPLES
+from escalations.models import RoutingRule
+from escalations.states import Floor, Kind, RuleState
 
+from . import bench
 from .bases import actor_of
-from .seconded import RULE_ACTS, Seconded, WhyForm, versions_context
+from .rule_form import ACT, RuleForm
+from .seconded import RULE_ACTS, Seconded, versions_context
 
-
-class RuleForm(WhyForm):
-    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
-
-    class Meta:
-        model = RoutingRule
-        fields = (
-            "name", "why", "state", "priority", "condition", "floor", "by", "threshold", "model_counts", "role", "policy",
-            "severity", "category",
-        )
-        widgets = {
-            "condition": forms.Textarea(attrs={"rows": 4, "cols": 100, "class": "condition", "spellcheck": "false"}),
-            "why": forms.Textarea(attrs={"rows": 2, "cols": 100}),
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "policy" in self.fields:
-            self.fields["policy"].queryset = EscalationPolicy.objects.filter(archived_at=None)
-
-        if self.instance.pk is None:
-            self.initial["state"] = RuleState.DRAFT
-        else:
-            self.fields["seen"].initial = self.instance.version
-
-    def check(self) -> None:
-        if self.instance.pk and self.cleaned_data.get("seen") not in (None, self.instance.version):
-            raise Invalid([{"pointer": "/", "code": "changed", "detail": policies.SAVED_MEANWHILE}])
-        policies.check_rule(self.instance)
+WHEN = "When it matches"
 
 
 @admin.register(RoutingRule)
 class RoutingRuleAdmin(Seconded):
     form = RuleForm
-    acts = RULE_ACTS
+    acts = RULE_ACTS  # and what is said after a save that has to wait: Seconded
+    change_form_template = "admin/escalations/rule_form.html"
+    change_list_template = "admin/escalations/rule_list.html"
     list_display = ("name", "priority", "floor_and_by", "role", "policy", "state", "why")
     list_select_related = ("role", "policy")
     list_filter = ("state", "floor", "role")
     search_fields = ("name", "condition", "why")
     readonly_fields = ("version", "changed_at")
     fieldsets = (
-        (None, {"fields": ("name", "why", "state")}),
-        ("When it matches", {
-            "fields": ("condition", "priority"),
-            "description": "A condition in CEL over incident, proposal, classification, source, customer and now. Begin with the "
-            "kind and the action: only keys inside args and payload can be missing, and an error beside a false is ignored. A rule "
-            "with floor auto may read only source, incident.kind, proposal.action, proposal.args, now, and authoritative paths.",
-        }),
+        (None, {"fields": ("name", "why", "state", "seen")}),
+        (WHEN, {"fields": ("condition",)}),
         ("What it demands", {
-            "fields": ("floor", "by", "threshold", "model_counts", "role", "policy", "severity", "category"),
+            "fields": (
+                "floor", ("by", "threshold"), "model_counts", "role", "policy", "priority", "severity", "category",
+            ),
             "description": "The strictest floor of all live rules that match wins. With floor auto nobody looks, unless a trigger "
-            "fires or what “by” asks for is not there.",
+            "fires or what “by” asks for is not there; such a rule may read only source, incident.kind, proposal.action, "
+            "proposal.args, now, and the paths marked authoritative for a source.",
         }),
-        ("History", {"fields": ("why_now", "seen", "version", "changed_at")}),
+        ("This change", {"fields": ("changed_why",)}),
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: RoutingRule | None = None) -> Any:
+        return (*self.fieldsets, ("Saved", {"fields": ("version", "changed_at")})) if obj else self.fieldsets
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """A new rule is a draft: it is tried before it does anything."""
+        return {"state": RuleState.DRAFT, **super().get_changeform_initial_data(request)}
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        typed = getattr(request, "typed", None)
+        return form if typed is None else type(form)(form.__name__, (form,), {"typed": typed})
+
+    def get_urls(self) -> list[Any]:
+        return [
+            path("bench/", self.admin_site.admin_view(self.bench_view), name="escalations_routingrule_bench"),
+            path("said/", self.admin_site.admin_view(require_POST(self.said_view)), name="escalations_routingrule_said"),
+            *super().get_urls(),
+        ]
 
     @admin.display(description="Floor", ordering="floor")
     def floor_and_by(self, rule: RoutingRule) -> str:
@@ -76,18 +74,79 @@ class RoutingRuleAdmin(Seconded):
             return str(rule.floor)
         return f"{rule.floor} by {rule.by}" + (f" {rule.threshold:g}" if rule.threshold is not None else "")
 
-    def save_model(self, request: HttpRequest, obj: RoutingRule, form: Any, change: bool) -> None:
-        saved = policies.save_rule(
-            obj, actor=actor_of(request), person=request.user, why=form.cleaned_data.get("why_now", ""),
-            seen=form.cleaned_data.get("seen"),
-        )
-        self.outcome(request, saved)
+    # -- editing
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Below the form: every version, with what it changed."""
+        """A button of the builder draws the form anew with what was typed, and saves nothing."""
         extra = dict(extra_context or {})
-        if object_id and (rule := self.get_object(request, object_id)) is not None:
-            extra |= versions_context(rule)
+        if request.method == "POST" and ACT in request.POST:
+            request.typed = request.POST  # type: ignore[attr-defined]
+            request.method = "GET"
+        rule = self.get_object(request, object_id) if object_id else None
+        if rule is not None:
+            extra |= self.beside(rule)
         return super().changeform_view(request, object_id, form_url, extra)
+
+    def beside(self, rule: RoutingRule) -> dict[str, Any]:
+        """Return what stands beside a saved rule's form: its versions and its conflicts. Two queries without conflicts."""
+        return versions_context(rule)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        form = context["adminform"].form
+        if hasattr(form, "acted"):  # not for who may only look
+            context |= self.said(request, form)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def said(self, request: HttpRequest, form: RuleForm) -> dict[str, Any]:
+        """Return what the condition's part of the page is made of. About eight queries."""
+        acted, typed = form.acted, getattr(request, "typed", None) or request.POST
+        rows = acted["rows"]
+        case = bench.sample(str(typed.get("b-incident", "")), rows.kind if rows else "", rows.action if rows else "")
+        marked = marked_paths()
+        return {
+            "said": acted, "place": form.place, "shortage": rows.shortage if rows and acted["condition"] else "", "case": case,
+            "names": case.names(case.incident.source.authoritative_paths) if case else [], "asked_for": typed.get("b-incident", ""),
+            "marked": sorted(marked), "examples": EXAMPLES, "operators": [(code, one[0]) for code, one in builder.OPERATORS.items()],
+            "kinds": Kind.values, "builder_act": ACT, "when": WHEN, "is_auto": form.is_auto,
+        }
+
+    def said_view(self, request: HttpRequest) -> HttpResponse:
+        """Answer with the condition's part of the page as it would be drawn with what is typed. Saves nothing."""
+        request.typed = request.POST  # type: ignore[attr-defined]
+        form = self.get_form(request)()
+        context = {"condition_field": form["condition"], **self.said(request, form)}
+        return TemplateResponse(request, "admin/escalations/rule_anew.html", context)
+
+    def save_model(self, request: HttpRequest, obj: RoutingRule, form: Any, change: bool) -> None:
+        given = form.cleaned_data
+        saved = policies.save_rule(
+            obj, actor=actor_of(request), person=request.user, why=given.get("changed_why", ""), seen=given.get("seen") if change else None
+        )
+        self.outcome(request, saved)
+
+    # -- the bench
+
+    def bench_view(self, request: HttpRequest) -> HttpResponse:
+        """Show what every rule says of one incident, stored or pasted, and what results. Writes nothing."""
+        given = request.POST if request.method == "POST" else request.GET
+        form = bench.BenchForm(given if any(given.get(name) for name in ("incident", "pasted")) else None, initial=given.dict())
+        case = why = None
+        rule = None
+        if form.is_bound and form.is_valid():
+            rule = form.cleaned_data["rule"]
+            try:
+                if form.cleaned_data["pasted"]:
+                    case = bench.pasted(form.cleaned_data["pasted"], form.cleaned_data["source"])
+                elif (case := bench.stored(form.cleaned_data["incident"])) is None:
+                    form.add_error("incident", "There is no incident and no proposal with this id.")
+            except ValidationError as refused:
+                form.add_error("pasted", refused)
+            why = bench.tried(case, rule) if case else None
+        context = {
+            **self.admin_site.each_context(request), "title": "Bench: try the rules on an incident", "opts": self.opts, "form": form,
+            "case": case, "why": why, "rule": rule, "recent": (recent := bench.recent()),
+            "recent_texts": [text for one in recent for text in (one.title, one.content)],
+        }
+        return TemplateResponse(request, "admin/escalations/rule_bench.html", context)

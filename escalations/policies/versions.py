@@ -153,7 +153,7 @@ def _said(value: Any) -> str:
 def versions_of(rule: RoutingRule, limit: int = 50) -> list[tuple[RuleVersion, list[Difference]]]:
     """Return a rule's versions, newest first, each with what it changed. One query."""
     rows = list(rule.versions.order_by("-version")[: limit + 1])
-    before = [*rows[1:], None]
+    before = [*rows[1:], None][: len(rows)]
     return [(row, diff(old, row)) for row, old in list(zip(rows, before, strict=True))[:limit]]
 
 
