@@ -41,15 +41,17 @@ class DemoCompany(TypedDict):
     incidents: int
 
 
-PEOPLE: tuple[tuple[str, str, tuple[str, ...], bool], ...] = (
+OWNER, SECOND = "administrator", "second administrator"  # who may do anything, and who confirms what needs two
+PEOPLE: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     (
         "rosa", "Rosa Lindqvist",
-        (QUEUE_MANAGER, "finance", "support", "supervisor", "operations", "process owner", "specialist", "security"), False,
+        (QUEUE_MANAGER, "finance", "support", "supervisor", "operations", "process owner", "specialist", "security"), "",
     ),
-    ("ines", "Ines Duarte", ("support", "supervisor"), False),
-    ("tomas", "Tomas Keller", ("finance", "operations"), False),
-    ("milan", "Milan Okafor", (MANAGER,), False),
-    ("ada", "Ada Brandt", (), True),
+    ("ines", "Ines Duarte", ("support", "supervisor"), ""),
+    ("tomas", "Tomas Keller", ("finance", "operations"), ""),
+    ("milan", "Milan Okafor", (MANAGER,), ""),
+    ("ada", "Ada Brandt", (), OWNER),
+    ("noor", "Noor Haddad", (), SECOND),
 )
 
 
@@ -111,15 +113,15 @@ def _replies_can_be_taken_back() -> None:
     policies.save_rule(rule, actor=audit.SYSTEM)
 
 
-def _person(username: str, name: str, roles: tuple[str, ...], administers: bool) -> DemoPerson:
+def _person(username: str, name: str, roles: tuple[str, ...], administers: str) -> DemoPerson:
     first, _, last = name.partition(" ")
     person = Person(
-        username=username, first_name=first, last_name=last, email=f"{username}@marlow-finch.example", is_staff=administers,
-        is_superuser=administers,
+        username=username, first_name=first, last_name=last, email=f"{username}@marlow-finch.example", is_staff=bool(administers),
+        is_superuser=administers == OWNER,
     )
     password = "-".join("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(4))
     policies.save_person(person, actor=audit.SYSTEM, roles=list(Role.objects.filter(name__in=roles)), password=password)
-    shown = [*roles, "administrator"] if administers else list(roles)
+    shown = [*roles, administers] if administers else list(roles)
     return DemoPerson(name=name, username=username, password=password, roles=shown)
 
 

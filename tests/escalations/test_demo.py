@@ -35,12 +35,15 @@ from reviews import desk
 def test_the_company_has_people_who_can_sign_in_and_sources_that_can_post():
     made = demo.install()
     json.dumps(made)
-    assert len(made["people"]) == 5 and len(made["sources"]) == 2
+    assert len(made["people"]) == 6 and len(made["sources"]) == 2
     for one in made["people"]:
         person = Person.objects.get(username=one["username"])
         assert person.check_password(one["password"]) and len(one["password"]) >= 16
     roles = {one["username"]: one["roles"] for one in made["people"]}
     assert "finance" in roles["rosa"] and roles["milan"] == ["manager"] and Person.objects.get(username="ada").is_superuser
+    second = Person.objects.get(username="noor")
+    assert roles["noor"] == ["second administrator"] and second.is_staff and not second.is_superuser
+    assert not Source.objects.filter(owner=second).exists()  # who answers for a source cannot confirm how much it is believed
     for one in made["sources"]:
         _, key_id, secret = vault.parse_key(one["key"])
         assert vault.matches(secret, ApiKey.objects.alive().get(key_id=key_id, source__name=one["name"]).secret_hash)
