@@ -19,6 +19,7 @@ from escalations.models import Person
 from ..models import Preferences
 from ..partials import leave, page
 from ..room_context import preferences_of
+from . import you_notices
 
 PAGE = "reviews/you.html"
 
@@ -52,11 +53,13 @@ class PasswordForm(PasswordChangeForm):
         return old
 
 
-@sensitive_post_parameters("old_password", "new_password1", "new_password2")
+@sensitive_post_parameters("old_password", "new_password1", "new_password2", "url")
 @require_http_methods(["GET", "HEAD", "POST"])
 def show(request: HttpRequest) -> HttpResponse:
     """Show one's own page; POST changes what its form's name says."""
-    saved = {"preferences": prefer, "zone": move, "password": renew}.get(request.POST.get("change", ""))
+    saved = {
+        "preferences": prefer, "zone": move, "password": renew, "wishes": choose, "channel": reach, "channel_act": act_on,
+    }.get(request.POST.get("change", ""))  # fmt: skip
     if request.method != "POST" or saved is None:
         return page(request, PAGE, drawn(request))
     return saved(request)
@@ -97,13 +100,34 @@ def renew(request: HttpRequest) -> HttpResponse:
     return done(request, "Your password is changed. You are signed out everywhere else.")
 
 
+def choose(request: HttpRequest) -> HttpResponse:
+    """Keep what this person wants to be told, on record."""
+    form = you_notices.WishesForm(request.user, request.POST)
+    if form.keep():
+        return done(request, "Kept: that is what you are told from now on.")
+    return page(request, PAGE, drawn(request, wishes_form=form), status=422)
+
+
+def reach(request: HttpRequest) -> HttpResponse:
+    """Add one more way to reach this person, on record."""
+    form = you_notices.ChannelForm(request.POST)
+    if form.add(request.user):
+        return done(request, "Added. Send a test to see that it works.")
+    return page(request, PAGE, drawn(request, channel_form=form), status=422)
+
+
+def act_on(request: HttpRequest) -> HttpResponse:
+    """Test one of this person's channels, or switch it off or on."""
+    return done(request, you_notices.act_on(request.user, request.POST.get("channel", ""), request.POST.get("act", "")))
+
+
 def done(request: HttpRequest, what: str) -> HttpResponse:
     messages.success(request, what)
     return leave(request, reverse("reviews:you"))
 
 
 def drawn(request: HttpRequest, **forms_: forms.BaseForm) -> dict[str, Any]:
-    """Return what the page is made of. No query but that of the preferences, which the page reads anyway."""
+    """Return what the page is made of. No query but those of the preferences and of what one is told."""
     return {
         "preferences_form": PreferencesForm(instance=preferences_of(request.user)),
         "zone_form": ZoneForm(initial={"time_zone": request.user.time_zone}),
@@ -111,5 +135,6 @@ def drawn(request: HttpRequest, **forms_: forms.BaseForm) -> dict[str, Any]:
         "zones": sorted(available_timezones()),
         "orders": Preferences.ORDERS,
         "roles": sorted(role.name for role in request.user.roles()),
+        **you_notices.drawn(request),
         **forms_,
     }
