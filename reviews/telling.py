@@ -38,6 +38,7 @@ SAID = {
     "proposal.hold_fell": "The signature fell before it settled",
     "proposal.repaired": "Repaired by the auditor",
     "proposal.pushed_back": "Could not be dealt with when it was due: put back",
+    "chat.refused": "A button in a chat was pressed, and refused",
     "outcome.acknowledged": "The agent acknowledged the outcome",
     "delivery.opened": "An outcome was put in the outbox",
     "delivery.sent": "The outcome was delivered",

@@ -3,12 +3,13 @@
 Nothing can be deleted here, and nothing of any other app (django-q2's schedules above all) is reachable.
 """
 
-from . import categories, changes, channels, ledger, mutes, outbound, people, policies, record, rules, sources, stops, triggers
+from . import categories, changes, channels, chat, ledger, mutes, outbound, people, policies, record, rules, sources, stops, triggers
 
 __all__ = [
     "categories",
     "changes",
     "channels",
+    "chat",
     "ledger",
     "mutes",
     "outbound",
