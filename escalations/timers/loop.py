@@ -11,7 +11,7 @@ from threading import Event
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
-from escalations import audit, lifecycle, notify, queue
+from escalations import audit, lifecycle, notify, queue, upkeep
 
 from . import auditor, housekeeping
 from .lateness import DatabaseLost, Steps, drain, raise_if_lost
@@ -69,6 +69,7 @@ class Timers:
             Duty("dropped", 300, housekeeping.prune_tasks),
             Duty("purged", 3600, housekeeping.purge),
             Duty("holidays", 3600, housekeeping.fill_in_holidays),
+            Duty("looked after", upkeep.EVERY, self._look_after),
         ]
 
     def run(self) -> None:
@@ -143,6 +144,9 @@ class Timers:
         if not queue.take_turn("warning before closing", 29):
             return 0
         return drain(lifecycle.warn_before_closing, self.stop, LONGEST_DUTY, WARN_BATCH)
+
+    def _look_after(self) -> int | None:
+        return upkeep.look() if queue.take_turn("the configuration's turn", upkeep.EVERY - 1) else None
 
     def _compare_clocks(self) -> float:
         self.ahead = housekeeping.skew()
