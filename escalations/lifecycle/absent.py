@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import BooleanField, Exists, OuterRef, Q
 from django.db.models.expressions import RawSQL
 
 from escalations import audit, authority, clock, outbox, worktime
@@ -70,7 +70,7 @@ def _with_nobody(now: datetime, present: Collection[int]) -> Any:
     claimed = Q(claim_until__gt=now, claimed_by__isnull=False) & ~away_now(now)
     stuck = Proposal.objects.open().free().filter(role__in=empty, due_at__gt=now, expires_at__gt=now).exclude(claimed)
     if manager_id not in present:
-        stuck = stuck.filter(RawSQL(_SOMEBODY_ABOVE, [sorted(present)]))  # type: ignore[arg-type]
+        stuck = stuck.filter(RawSQL(_SOMEBODY_ABOVE, [sorted(present)], output_field=BooleanField()))
     return stuck.only("incident_id", "test", "step", "role_id", "asked", "due_at", "expires_at", "version", "policy")
 
 
