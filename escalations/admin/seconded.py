@@ -54,8 +54,14 @@ class Seconded(Edited):
         change = getattr(request, "asked", None)
         if change is None:
             return None
-        self.message_user(request, f"{WAITS} {' '.join(change.lowers)}", messages.WARNING)
+        self.message_user(request, waits_said(change), messages.WARNING)
         return HttpResponseRedirect(page_of(obj))
+
+
+def waits_said(change: Change) -> str:
+    """Return what is said to who asked: that nothing has changed, why, and where there is nobody to confirm it, that too."""
+    alone = " There is no other administrator who could: make somebody one first." if policies.second.nobody_can(change) else ""
+    return f"{WAITS} {' '.join(change.lowers)}{alone}"
 
 
 def page_of(row: Any) -> str:
@@ -114,7 +120,7 @@ def conflicts_said(rule: RoutingRule) -> list[str]:
 
 def _said(outcome: Any, done: str) -> str:
     if isinstance(outcome, Change):
-        return f"{WAITS} {' '.join(outcome.lowers)}"
+        return waits_said(outcome)
     return " ".join([done, *(conflicts_said(outcome) if outcome.state == RuleState.LIVE else [])])
 
 

@@ -13,7 +13,7 @@ from escalations import deliver, policies
 from escalations.models import ApiKey, Person, Source
 
 from .bases import Act, ActForm, Told, actor_of
-from .seconded import WAITS, Seconded, WhyForm
+from .seconded import Seconded, WhyForm, waits_said
 
 
 class Lines(forms.Textarea):
@@ -189,6 +189,6 @@ class SourceAdmin(Seconded):
     def response_add(self, request: HttpRequest, obj: Source, post_url_continue: str | None = None) -> HttpResponse:
         """A new source has a signing secret: this is the one moment in which it can be read."""
         if (change := policies.waiting(obj)) is not None:
-            self.message_user(request, f"It is registered without this. {WAITS} {' '.join(change.lowers)}", messages.WARNING)
+            self.message_user(request, f"It is registered without this. {waits_said(change)}", messages.WARNING)
         told = Told(f"{obj.name} is registered", [("Signing secret", request.first_secret)])
         return self.once(request, obj, told, reverse("admin:escalations_source_change", args=[obj.pk]))

@@ -5,11 +5,12 @@ import json
 from typing import Any
 
 from django.db import connection, models
+from django.db.models import F
 
-from escalations import audit, clock
+from escalations import audit, clock, outbox
 from escalations.errors import NotAllowed
-from escalations.models import Change, Person, RoutingRule, Source, Trigger
-from escalations.states import ChangeState
+from escalations.models import Change, Notice, Person, RoutingRule, Source, Trigger
+from escalations.states import ChangeState, Sending
 
 from .changes import subject_of
 from .versions import kind_of, values_of
@@ -53,7 +54,7 @@ def ask(
 ) -> Change:
     """Write down what somebody wants, instead of doing it. It takes the place of what waited for the same row before.
 
-    Two INSERTs, and two more statements where one waited. The caller holds the lock of `one_at_a_time`.
+    Other administrators are told. About eight queries, two more where one waited. The caller holds the lock of `one_at_a_time`.
     """
     _end(
         waiting(row), ChangeState.WITHDRAWN, "change.withdrawn", actor=audit.Actor.of(person),
@@ -67,7 +68,22 @@ def ask(
         "change.asked", actor=audit.Actor.of(person), subject=change.subject, name=change.name, change=change.pk, base=base,
         lowers=lowers, why=change.why[:500], wanted=hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest(),
     )
+    outbox.open_notices(
+        outbox.Wanted(
+            "change_waits", person=second,
+            facts={"change": change.pk, "what": f"{change.get_kind_display()}, “{change.name}”", "by": person.name, "text": " ".join(lowers)},
+        )
+        for second in seconds(change, row)
+    )
     return change
+
+
+def seconds(change: Change, row: Any) -> list[Person]:
+    """Return who may confirm this: other administrators, but for who answers for the source it is about. One query."""
+    people = Person.objects.filter(is_staff=True, is_active=True).exclude(pk=change.asked_by_id).order_by("pk")
+    if isinstance(row, Source):
+        people = people.exclude(pk=row.owner_id).exclude(username=change.wanted.get("owner") or "")
+    return list(people)
 
 
 def said_of(why: str, asked_by: audit.Actor | None) -> dict[str, Any]:
@@ -95,3 +111,7 @@ def settle(change: Change, state: ChangeState, *, said: str, by: Person | None) 
     """Write a change's end. Its entry in the record is for the caller."""
     change.state, change.said, change.settled_by, change.settled_at = state, said, by, clock.now()
     change.save(update_fields=["state", "said", "settled_by", "settled_at"])
+    # nobody needs to be told any more
+    Notice.objects.filter(kind="change_waits", state=Sending.WAITING, facts__change=change.pk).update(
+        state=Sending.NOTHING_TO_SEND, next_try_at=None, finished_at=clock.now(), token=F("token") + 1
+    )

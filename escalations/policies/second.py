@@ -15,13 +15,13 @@ from escalations.models import Change, Person, RoutingRule, Source, Trigger
 from escalations.states import ChangeState
 
 from . import rules, sources
-from .asking import TRIGGER_FIELDS, base_of, one_at_a_time, settle, waiting
+from .asking import TRIGGER_FIELDS, base_of, one_at_a_time, seconds, settle, waiting
 from .changes import problem, stored
 from .lowering import lowers
 from .versions import RULE_FIELDS, Difference, differences, put, values_of
 
 __all__ = [
-    "Asked", "asked", "confirm_change", "lowers", "may_confirm", "refuse_change", "waiting", "waiting_changes", "withdraw_change",
+    "Asked", "asked", "confirm_change", "lowers", "may_confirm", "nobody_can", "refuse_change", "waiting", "waiting_changes", "withdraw_change",
 ]
 
 MODELS: dict[str, tuple[type[models.Model], tuple[str, ...]]] = {
@@ -76,6 +76,11 @@ def may_confirm(change: Change, person: Person, row: Any = None) -> str:
         if row.owner_id == person.pk or change.wanted.get("owner") == person.username:
             return "Who answers for a source cannot say how much it is believed."
     return ""
+
+
+def nobody_can(change: Change) -> bool:
+    """Return whether there is no administrator who could confirm this. Two queries."""
+    return not seconds(change, _row(change)[0])
 
 
 def confirm_change(change: Change, *, person: Person, seen: str | None = None) -> RoutingRule | Trigger | Source:

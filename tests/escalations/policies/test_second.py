@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from escalations import audit, policies
 from escalations.errors import AlreadySettled, ChangedSinceSeen, CountersignError, IllegalMove, Invalid, NotAllowed, OwnRequest
-from escalations.models import AuditEntry, Change, EscalationPolicy, Role, RoutingRule, RuleVersion, Source, Trigger
+from escalations.models import AuditEntry, Change, EscalationPolicy, Notice, Role, RoutingRule, RuleVersion, Source, Trigger
 from escalations.policies.second import lowers
 from tests.factories import PersonFactory, SourceFactory
 
@@ -401,6 +401,23 @@ def test_who_asked_takes_it_back(ada, bob):
     assert not policies.waiting_changes()
 
 
+def test_the_other_administrators_are_told_while_it_waits(ada, bob):
+    owner = PersonFactory(is_staff=True)
+    PersonFactory(is_staff=True, is_active=False)
+    PersonFactory(roles=["manager"])
+    change = asked_of(ada)
+    assert set(Notice.objects.filter(kind="change_waits").values_list("person", flat=True)) == {bob.pk, owner.pk}
+    told = Notice.objects.filter(person=bob).get().facts
+    assert told["change"] == change.pk and "Refunds" in told["what"] and "no longer apply" in told["text"]
+    policies.withdraw_change(change, person=ada)
+    assert not Notice.objects.filter(kind="change_waits", state="waiting").exists()
+
+    source = SourceFactory(known_irreversible=["wire"], owner=owner)
+    source.known_irreversible = []
+    save(source, ada)
+    assert list(Notice.objects.filter(kind="change_waits", state="waiting").values_list("person", flat=True)) == [bob.pk]
+
+
 # -- the pages
 
 
@@ -441,7 +458,7 @@ def test_an_edit_in_the_form_waits_and_the_form_says_so(client, ada):
         "requests_per_minute": 100, "why_now": "It can be undone now.",
     }
     body = client.post(page(source), data, follow=True).content.decode()
-    assert "Nothing has changed yet" in body and "It can be undone now." in body and "was changed successfully" not in body
+    assert "Nothing has changed yet" in body and "no other administrator" in body and "It can be undone now." in body and "was changed successfully" not in body
     assert Source.objects.get(pk=source.pk).description == ""
 
 
