@@ -6,8 +6,9 @@ import json
 from urllib.parse import urlencode
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import OperationalError
-from django.test import Client
+from django.test import AsyncClient, Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from slack_sdk.signature import SignatureVerifier
@@ -217,3 +218,17 @@ def test_the_database_being_away_is_a_503_and_not_a_decision(posted, rosa, slack
     monkeypatch.setattr("escalations.chat.views.press", away)
     assert send(client, slack.pressing("approve", "U0ROSA")).status_code == 503
 
+
+
+def test_a_press_arrives_through_the_web_processs_own_door(posted, rosa, slack):
+    posted()
+    body, headers = fakes.signed(slack.pressing("approve", "U0ROSA"), at=clock.now().timestamp())
+
+    async def post():
+        return await AsyncClient().post(ADDRESS, body, content_type="application/x-www-form-urlencoded", headers=headers)
+
+    answer = async_to_sync(post)()
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer["Cache-Control"] == "no-store"
+    assert Decision.objects.get().person == rosa
