@@ -217,9 +217,10 @@ def _headline(floor: str, entries: list[dict[str, Any]], fired: list[Fired], set
 
 
 def _several(what: str, names: Sequence[str], most: int = 3) -> str:
-    said = ", ".join(f"“{name}”" for name in names[:most])
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{what}{'s' if len(names) > 1 else ''} {said}{more}"
+    quoted = [f"“{name}”" for name in names[:most]]
+    rest = len(names) - most
+    said = f"{', '.join(quoted)} and {rest} more" if rest > 0 else f"{', '.join(quoted[:-1])} and {quoted[-1]}" if quoted[1:] else quoted[0]
+    return f"{what}{'s' if len(names) > 1 else ''} {said}"
 
 
 def _not_alone(entries: list[dict[str, Any]], fired: list[Fired], kind: str, held: str) -> list[str]:
