@@ -143,7 +143,9 @@ def decide(person: Person, picks: list[Pick], signature: dict[str, object]) -> l
         else:
             held = settled.held is not None
             said = "Signed; it can still be taken back." if held else "Signed."
-            if settled.decision is None and not held:
+            if settled.signed:
+                said = f"Signed by {settled.signed} of {settled.needed}: it waits for the others."
+            elif settled.decision is None and not held:
                 said = "Your change needs somebody else: it waits there as a new revision."
             results.append(Result(proposal, 200, said, held))
     return results

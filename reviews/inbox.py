@@ -8,11 +8,12 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Max, Q, QuerySet, Value
+from django.db.models.fields.json import KT
 
 from escalations.models import AuditEntry, Person, Proposal, Role, Source
 from escalations.states import TRIGGERS, Kind, Risk, Severity, State
 
-from . import access, search, veil
+from . import access, search, signers, veil
 from .filters import Filters
 from .order import DUE, PLACE, Cursor, order_of
 
@@ -123,7 +124,7 @@ def rows_of(ids: Sequence[UUID], order: str) -> list[Proposal]:
     found = (
         Proposal.objects.open()
         .filter(pk__in=ids)
-        .annotate(place=PLACE[order])
+        .annotate(place=PLACE[order], people=KT("policy__quorum"), yeses=signers.COUNTED)
         .select_related("source", "role", "claimed_by", "incident", "hold__person")
         .only(*SHOWN)
         .in_bulk()
@@ -287,12 +288,12 @@ def next_for(person: Person, filters: Filters, done: Proposal) -> Proposal | Non
     """Return what this person should read next: what follows in the list they work through, else its first.
 
     `done` is as it was read before it was signed: what is settled stands nowhere any more. Left out is what somebody else holds, what
-    has a signature already, and what this person may not sign because it is their own. Three queries, roles and preference aside.
+    has a signature already, what this person has signed and others have to sign too, and what they may not sign because it is their own. Three queries, roles and preference aside.
     """
     order = order_of(person, filters.order)
     free = Q(claimed_by=None) | Q(claimed_by=person)
     parts = [
-        rows.free().filter(free).exclude(pk=done.pk).exclude(source__owner=person).exclude(author_person=person)
+        signers.unsigned_by(rows.free().filter(free), person).exclude(pk=done.pk).exclude(source__owner=person).exclude(author_person=person)
         for rows in queues(person, filters)
     ]
     if filters.q:

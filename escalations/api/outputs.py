@@ -14,6 +14,11 @@ class QuestionOut(serializers.Serializer):
     answered_at = serializers.DateTimeField(allow_null=True)
 
 
+class SignaturesOut(serializers.Serializer):
+    given = serializers.IntegerField()
+    needed = serializers.IntegerField()
+
+
 class ProposalOut(serializers.Serializer):
     id = serializers.UUIDField()
     revision = serializers.IntegerField()
@@ -30,6 +35,7 @@ class ProposalOut(serializers.Serializer):
     due_at = serializers.DateTimeField(allow_null=True)
     expires_at = serializers.DateTimeField(allow_null=True)
     allowed_decisions = serializers.ListField(child=serializers.ChoiceField(Verdict.values))
+    signatures = SignaturesOut(required=False)
 
 
 class ByOut(serializers.Serializer):

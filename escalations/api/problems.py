@@ -65,6 +65,8 @@ TITLES = {
     "already_claimed": "A colleague holds this",
     "already_acknowledged": "Already acknowledged",
     "held": "A colleague signed this a moment ago",
+    "already_signed": "You have signed this",
+    "stopped": "Everything is stopped",
     "too_many_revisions": "Too many revisions",
     "illegal_move": "Not possible in this state",
     "idempotency_mismatch": "Same key, another body",

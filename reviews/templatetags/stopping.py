@@ -1,10 +1,12 @@
-"""What every page says while everything is stopped."""
+"""What every page says while everything is stopped, and who has signed where several have to."""
 
 from django import template
 
 from escalations import standstill
-from escalations.models import Stop
+from escalations.models import Proposal, Stop
 from escalations.policies.stop import may_stop
+
+from .. import signers
 
 register = template.Library()
 
@@ -20,3 +22,9 @@ def standing_stop(context: template.Context) -> Stop | None:
 def may_release(context: template.Context) -> bool:
     """Say whether the reader may be one of the two who release it. One query."""
     return may_stop(context["user"])
+
+
+@register.simple_tag(takes_context=True)
+def signers_of(context: template.Context, proposal: Proposal) -> signers.Signers | None:
+    """Return who has signed; None where one yes is enough, without a query."""
+    return signers.signers_of(proposal, context["user"])

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 from django_htmx.http import push_url, replace_url
 
-from .. import access, inbox, order, veil
+from .. import access, inbox, order, signers, veil
 from ..models import SavedView
 from ..partials import fresh, page, part
 
@@ -72,6 +72,7 @@ def row(request: HttpRequest, pk: UUID) -> HttpResponse:
     except Http404:
         return page(request, "reviews/row_gone.html", context)
     inbox.sign_of(found)
+    signers.count_on(found)
     context |= {
         "row": found,
         "twins": inbox.twins([found]),

@@ -63,6 +63,10 @@ def say(request: HttpRequest, proposal: Proposal, verdict: Verdict, outcome: lif
         what = f"Signed: {DONE[verdict]}, and not settled yet: you can still take it back. {line_of(request, proposal)}"
         messages.success(request, what, extra_tags=f"{UNDO}{proposal.pk}")
         held.remember(request)
+    elif outcome.signed:
+        left = outcome.needed - outcome.signed
+        more = "one more person has to sign it" if left == 1 else f"{left} more people have to sign it"
+        messages.success(request, f"Signed by {outcome.signed} of {outcome.needed}: {more}. {line_of(request, proposal)}")
     elif outcome.decision is None:
         role = outcome.revision.role.name if outcome.revision and outcome.revision.role else "another role"
         messages.success(request, f"Your change needs {role}: it waits there now, and somebody else signs it.")

@@ -86,8 +86,9 @@ def test_the_group_costs_the_same_whatever_its_size(page, ask, size, django_asse
     for _ in range(size):
         ask(source=source, incident_fingerprint="fp")
 
-    # session, person, newest incidents, roles, twins; may-I-decide: owner; inbox count; preferences
-    with clock.frozen_at(clock.now()), django_assert_num_queries(8):
+    # session, person, newest incidents, roles, twins; may-I-decide: owner; inbox count; preferences;
+    # whether everything is stopped
+    with clock.frozen_at(clock.now()), django_assert_num_queries(9):
         page.get(URL)
 
 

@@ -246,8 +246,9 @@ def test_the_page_costs_the_same_however_long_its_history_is(page, ask, reviewer
         lifecycle.comment(proposal.pk, person=reviewer, text=f"comment {number}")
     proposal.refresh_from_db()
 
-    # session, person, roles, proposal, veil; count and preferences; the list beside it (3); the glance, then one for each section.
-    with django_assert_max_num_queries(22):
+    # session, person, roles, proposal, veil; count and preferences; the list beside it (3); the glance, then one for each section; whether
+    # everything is stopped.
+    with django_assert_max_num_queries(23):
         page.get(url(proposal))
 
 

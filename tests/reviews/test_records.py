@@ -209,8 +209,9 @@ def test_settled_costs_the_same_whatever_its_length(page, ask, reviewer, size, q
         one = ask()
         lifecycle.decide(one.pk, person=reviewer, type="approve", digest=one.args_digest, version=one.version)
 
-    # session, person, roles, which rows, those with their decisions, sources; preferences, inbox roles and count
-    with clock.frozen_at(clock.now()), django_assert_num_queries(8 + cost):
+    # session, person, roles, which rows, those with their decisions, sources; preferences, inbox roles and count;
+    # whether everything is stopped
+    with clock.frozen_at(clock.now()), django_assert_num_queries(9 + cost):
         answer = page.get(f"/settled/{query}")
     assert len(answer.context["rows"]) == size
 

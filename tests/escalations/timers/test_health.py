@@ -7,8 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from escalations import audit, clock, health, queue
 from escalations.health import checks
-from escalations.models import Heartbeat
-from tests.factories import ProposalFactory, role
+from escalations.models import Heartbeat, Stop
+from tests.factories import PersonFactory, ProposalFactory, role
 
 
 @pytest.fixture(autouse=True)
@@ -33,12 +33,12 @@ def test_alive_asks_the_database_nothing(client):
 def test_ready_when_everything_beats(client, django_assert_max_num_queries):
     everything_alive()
 
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         answer = client.get("/readyz")
 
     assert answer.status_code == 200, answer.content
     assert answer.json()["ready"] is True
-    assert set(answer.json()["checks"]) == {"database", "queue", "timers", "sealer", "auditor"}
+    assert set(answer.json()["checks"]) == {"database", "queue", "timers", "sealer", "auditor", "stopped"}
 
 
 @pytest.mark.django_db
@@ -113,13 +113,13 @@ def test_the_figures_are_prometheus_text(client):
 
 @pytest.mark.django_db
 def test_the_figures_cost_the_same_whatever_is_open(client, django_assert_num_queries):
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         figures(client)
     health.metrics_answer.forget()
     ProposalFactory.create_batch(5)
     everything_alive()
 
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         figures(client)
 
 
@@ -140,3 +140,14 @@ def test_the_figures_are_for_this_machine_or_for_who_has_the_token(client, setti
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 def test_nobody_posts_here(client, path):
     assert client.post(path).status_code == 405
+
+
+@pytest.mark.django_db
+def test_what_is_stopped_by_people_is_told_and_takes_no_pages_away(client):
+    everything_alive()
+    Stop.objects.create(reason="x", by=PersonFactory(), at=clock.now() - timedelta(minutes=2))
+
+    answer = client.get("/readyz")
+    assert answer.status_code == 200 and answer.json()["checks"]["stopped"]["ok"] is False
+    assert "everything, since" in answer.json()["checks"]["stopped"]["detail"]
+    assert round(figures(client)[("countersign_stopped_seconds",)]) == 120
