@@ -3,9 +3,29 @@
 Nothing can be deleted here, and nothing of any other app (django-q2's schedules above all) is reachable.
 """
 
-from . import categories, changes, channels, chat, ledger, mutes, outbound, people, policies, record, rules, sources, stops, triggers
+from . import (
+    absences,
+    calendars,
+    categories,
+    changes,
+    channels,
+    chat,
+    ledger,
+    mutes,
+    outbound,
+    people,
+    policies,
+    record,
+    replays,
+    rules,
+    sources,
+    stops,
+    triggers,
+)
 
 __all__ = [
+    "absences",
+    "calendars",
     "categories",
     "changes",
     "channels",
@@ -16,6 +36,7 @@ __all__ = [
     "people",
     "policies",
     "record",
+    "replays",
     "rules",
     "sources",
     "stops",

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
@@ -12,6 +12,7 @@ from escalations import policies
 from escalations.models import Change
 from escalations.states import ChangeState
 
+from . import replays
 from .bases import Act, ActForm, Edited, shown
 from .seconded import conflicts_said, told
 
@@ -75,6 +76,12 @@ class ChangeAdmin(Edited):
         Act("refuse", "Refuse", "Nothing changes, and whoever asked is told why.", _refuse, form=RefuseForm, when=_waits),
         Act("withdraw", "Withdraw", "Nothing changes. It can be asked for again.", _withdraw, when=_waits),
     )
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        extra = {**(extra_context or {}), **replays.beside_change(self.get_object(request, object_id) if object_id else None)}
+        return super().changeform_view(request, object_id, form_url, extra)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # an edit is asked for where it is made

@@ -6,7 +6,7 @@
 
 from .agreement import Agreement, agreement
 from .asking import ask, cancel, rule_of, trigger_of, wanted_of, wanted_of_trigger
-from .counting import Figures, figures
+from .counting import Figures, figures, nothing
 from .running import run_slice
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "ask",
     "cancel",
     "figures",
+    "nothing",
     "rule_of",
     "run_slice",
     "trigger_of",

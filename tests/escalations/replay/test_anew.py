@@ -7,9 +7,8 @@ import pytest
 from escalations import clock, replay
 from escalations.floors.rulebook import Rulebook
 from escalations.models import Replay, RoutingRule, Trigger
-from tests.factories import PersonFactory, SourceFactory, role
-
 from tests.escalations.replay.world import AUTO, incident, judged_by, routed, rule
+from tests.factories import PersonFactory, SourceFactory, role
 
 pytestmark = pytest.mark.django_db
 
@@ -41,15 +40,15 @@ def assert_same(becomes, judgement):
 
 
 CASES = {
-    "goes alone": dict(),
-    "goes alone when sure": dict(by="threshold", threshold=0.8),
-    "is not sure enough": dict(by="threshold", threshold=0.95),
-    "has no lane": dict(by="lane"),
-    "is refused": dict(floor="block"),
-    "goes to another role": dict(floor="review", priority=999),
-    "is more severe": dict(floor="review", severity="critical"),
-    "fails": dict(condition="proposal.args.absent > 3", floor="review"),
-    "fails and is no match": dict(condition="proposal.args.absent > 3"),
+    "goes alone": {},
+    "goes alone when sure": {"by": "threshold", "threshold": 0.8},
+    "is not sure enough": {"by": "threshold", "threshold": 0.95},
+    "has no lane": {"by": "lane"},
+    "is refused": {"floor": "block"},
+    "goes to another role": {"floor": "review", "priority": 999},
+    "is more severe": {"floor": "review", "severity": "critical"},
+    "fails": {"condition": "proposal.args.absent > 3", "floor": "review"},
+    "fails and is no match": {"condition": "proposal.args.absent > 3"},
 }
 
 
