@@ -1,17 +1,20 @@
 """Escalation policies with their steps."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.contrib.admin.helpers import AdminErrorList, AdminForm
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.forms import all_valid
 from django.forms.models import BaseInlineFormSet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 
-from escalations import policies
+from escalations import clock, policies
 from escalations.errors import Invalid
-from escalations.models import EscalationPolicy, EscalationStep
+from escalations.models import Calendar, EscalationPolicy, EscalationStep, Role, roles_with_somebody
 from escalations.states import Fallback
 
 from .bases import Act, ActForm, Edited, actor_of, without_pop_ups
@@ -66,6 +69,17 @@ class Steps(admin.TabularInline):
     has_add_permission = has_change_permission = has_delete_permission = has_view_permission
 
 
+class PreviewForm(forms.Form):
+    """When something would be posted, and whom it would ask first."""
+
+    preview_at = forms.DateTimeField(
+        label="Posted", required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+    preview_role = forms.ModelChoiceField(
+        Role.objects.order_by("name"), label="Asked of", required=False, empty_label="the role that is asked first",
+    )
+
+
 class ConfirmForm(ActForm):
     version = forms.IntegerField(widget=forms.HiddenInput)
 
@@ -83,16 +97,15 @@ def _archive(policy: EscalationPolicy, request: HttpRequest, data: dict[str, Any
     return "Archived. What already runs under it keeps the copy it was given."
 
 
-def policies_actor(request: HttpRequest) -> Any:
-    return EscalationPolicyAdmin.actor(None, request)
-
-
 @admin.register(EscalationPolicy)
 class EscalationPolicyAdmin(Edited):
-    list_display = ("name", "is_default", "expires_after", "what_happens", "valid_for", "undo_seconds", "version", "archived_at")
+    list_display = ("name", "is_default", "calendar", "expires_after", "what_happens", "quorum", "undo_seconds", "version", "archived_at")
+    list_select_related = ("calendar",)
+    change_form_template = "admin/escalations/policy_form.html"
     ordering = ("archived_at", "name")
     fields = (
-        "name", "description", "is_default", "expires_after", "fallback", "valid_for", "undo_seconds", "what_happens",
+        "name", "description", "is_default", "calendar", "expires_after", "fallback", "quorum", "valid_for", "undo_seconds", "chat_up_to",
+        "what_happens",
         "approve_asked_by", "approve_confirmed_by", "version", "archived_at",
     )
     readonly_fields = ("what_happens", "approve_asked_by", "approve_confirmed_by", "version", "archived_at")
@@ -116,7 +129,74 @@ class EscalationPolicyAdmin(Edited):
             kwargs["help_text"] = f"When the fallback happens. {DURATION}"
         if db_field.name == "undo_seconds":
             kwargs["help_text"] = UNDO
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "calendar" and field is not None:
+            field.queryset = Calendar.objects.filter(archived_at=None).order_by("name")
+            field.empty_label = "none: its clock never stands still"
+        return field
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Say what the policy would do; "Preview" says it of the form as it stands, and saves nothing."""
+        if request.method == "POST" and "_preview" in request.POST:
+            return self._previewed(request, object_id)
+        extra = dict(extra_context or {})
+        if object_id and (policy := self.get_object(request, object_id)) is not None:
+            extra |= self._said(request, policy, policies.steps_of(policy))
+        else:
+            extra["preview_form"] = PreviewForm(initial={"preview_at": self._now(request, None)})
+        return super().changeform_view(request, object_id, form_url, extra)
+
+    def _previewed(self, request: HttpRequest, object_id: str | None) -> HttpResponse:
+        policy = self.get_object(request, object_id) if object_id else None
+        if object_id and policy is None:
+            raise Http404
+        if not (self.has_change_permission(request, policy) if policy else self.has_add_permission(request)):
+            raise PermissionDenied
+        name = str(policy) if policy else ""
+        form = self.get_form(request, policy, change=policy is not None)(request.POST, instance=policy)
+        valid = form.is_valid()
+        formsets, inlines = self._create_formsets(request, form.instance, change=policy is not None)
+        valid = all_valid(formsets) and valid
+        title = f"Preview of {name}" if name else "Preview of a new policy"
+        context = {
+            **self.admin_site.each_context(request), "title": title, "object_id": object_id, "original": policy, "is_popup": False,
+            "to_field": None, "media": self.media + form.media, "preserved_filters": self.get_preserved_filters(request),
+            "adminform": AdminForm(form, list(self.get_fieldsets(request, policy)), {}, self.readonly_fields, model_admin=self),
+            "inline_admin_formsets": self.get_inline_formsets(request, formsets, inlines, policy),
+            "errors": AdminErrorList(form, formsets), "unsaved": True,
+        }
+        if valid:
+            context |= self._said(request, form.instance, [step for formset in formsets for step in formset.steps()])
+        else:
+            context["preview_form"] = PreviewForm(request.POST)
+        return self.render_change_form(request, context, add=policy is None, change=policy is not None, obj=policy)
+
+    def _said(self, request: HttpRequest, policy: EscalationPolicy, steps: list[policies.Step]) -> dict[str, Any]:
+        """Return the preview for a moment in the calendar's time zone; now, where none was given. Three queries."""
+        zone = self._zone(request, policy.calendar)
+        now = self._now(request, policy.calendar)
+        asked = PreviewForm(request.POST if "_preview" in request.POST else None, initial={"preview_at": now})
+        moment, first = now, None
+        if asked.is_bound and asked.is_valid():
+            given = asked.cleaned_data["preview_at"]
+            moment = given.replace(tzinfo=zone) if given else now
+            first = asked.cleaned_data["preview_role"]
+        elif asked.is_bound:
+            return {"preview_form": asked}
+        said = policies.preview(
+            policy, steps, first=first.name if first else "the role asked", moment=moment, zone=zone.key,
+            present=roles_with_somebody(clock.now()),
+        )
+        return {"preview": said, "preview_form": asked}
+
+    def _zone(self, request: HttpRequest, calendar: Calendar | None) -> ZoneInfo:
+        name = calendar.time_zone if calendar is not None else request.user.time_zone
+        return ZoneInfo(name) if name in available_timezones() else ZoneInfo("UTC")
+
+    def _now(self, request: HttpRequest, calendar: Calendar | None) -> datetime:
+        return clock.now().astimezone(self._zone(request, calendar)).replace(second=0, microsecond=0)
 
     @admin.display(description="When nobody answers")
     def what_happens(self, policy: EscalationPolicy) -> str:

@@ -44,6 +44,7 @@ from .people import (
     save_person,
     save_role,
 )
+from .preview import Preview, preview
 from .rules import (
     MOST_LIVE,
     SAVED_MEANWHILE,
@@ -69,7 +70,7 @@ from .sources import (
     rotate_secret,
     save_source,
 )
-from .steps import LONGEST_UNDO, Step, archive_policy, check_policy, confirm_approve, effective_fallback, save_policy
+from .steps import LONGEST_UNDO, Step, archive_policy, check_policy, confirm_approve, effective_fallback, save_policy, steps_of
 from .versions import diff, versions_of
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "TOKEN_DAYS",
     "Conflict",
     "Day",
+    "Preview",
     "Step",
     "add_channel",
     "archive_calendar",
@@ -114,6 +116,7 @@ __all__ = [
     "holidays_of",
     "issue_key",
     "mint_token",
+    "preview",
     "promote",
     "public_holidays",
     "quiet",
@@ -136,6 +139,7 @@ __all__ = [
     "save_source",
     "save_trigger",
     "save_wishes",
+    "steps_of",
     "subdivisions",
     "to_draft",
     "to_shadow",

@@ -102,7 +102,7 @@ def save_policy(
     policy.name = policy.name.strip()
     check_policy(policy, steps)
     changed = changes(old, policy, FIELDS)
-    before = _steps_of(policy) if old is not None else []
+    before = steps_of(policy) if old is not None else []
     if [step.said() for step in before] != [step.said() for step in steps]:
         changed["steps"] = {"old": [step.said() for step in before], "new": [step.said() for step in steps]}
     if old is not None and not changed:
@@ -130,7 +130,8 @@ def save_policy(
     return policy
 
 
-def _steps_of(policy: EscalationPolicy) -> list[Step]:
+def steps_of(policy: EscalationPolicy) -> list[Step]:
+    """Return a policy's steps in their order. One query."""
     return [Step(step.role, step.after, step.repeat) for step in policy.steps.select_related("role").order_by("position")]
 
 
