@@ -14,6 +14,7 @@ from escalations.models import AuditEntry, Person, Proposal, Role, Source
 from escalations.states import TRIGGERS, Kind, Risk, Severity, State
 
 from . import access, search, signers, veil
+from . import lines as grouped
 from .filters import Filters
 from .order import DUE, PLACE, Cursor, order_of
 
@@ -144,16 +145,42 @@ def sign_of(row: Proposal) -> None:
 def listing(person: Person, filters: Filters, after: Cursor | None = None, size: int = PAGE, *, skip: int = 0) -> Listing:
     """Return one page in the order that is asked for, or the best matches of a search.
 
-    Two queries whatever waits, six with a search, and what the preferred order costs.
+    Two queries whatever waits (see `_lines`), six with a search, and what the preferred order costs.
     """
     order = order_of(person, filters.order)
     parts = queues(person, filters)
     if filters.q:
         hits = search.hits(parts, filters.q, size, skip, place=PLACE[order])
         return Listing(rows_of(hits.ids, order), skip=skip + size if hits.more else 0, hits=hits)
-    ids = _first(_behind(parts, order, after), order, size + 1)
-    rows = rows_of(ids[:size], order)
-    return Listing(rows, Cursor(rows[-1].place, rows[-1].pk) if len(ids) > size and rows else None)
+    return _lines(parts, order, after, size)
+
+
+def _lines(parts: Sequence[QuerySet[Proposal]], order: str, after: Cursor | None, size: int) -> Listing:
+    """Return one page in which a group has one line, where its first stands.
+
+    Two queries, one more behind the first page, and two for each further look where a storm leaves a page half empty.
+    """
+    lines: list[Proposal] = []
+    seen: set[grouped.Group] = set()
+    folded: list[grouped.Group] = []
+    last = after
+    for _ in range(grouped.ROUNDS):
+        wanted = size - len(lines)
+        ids = _first(_behind(grouped.without(parts, folded), order, last), order, wanted + 1)
+        rows = rows_of(ids[:wanted], order)
+        if after is not None:
+            before = [*_before(parts, order, after), *(part.filter(pk=after.id) for part in parts)]
+            seen |= grouped.shown_before(before, rows)
+        found, more = grouped.fold(rows, seen)
+        lines += found
+        folded = list(dict.fromkeys([*folded, *more]))[: grouped.MOST_FOLDED]
+        if rows:
+            last = Cursor(rows[-1].place, rows[-1].pk)
+        if len(ids) <= wanted or not rows:
+            return Listing(lines)
+        if len(lines) * 2 > size:
+            break
+    return Listing(lines, last)
 
 
 @dataclass
@@ -288,12 +315,14 @@ def next_for(person: Person, filters: Filters, done: Proposal) -> Proposal | Non
     """Return what this person should read next: what follows in the list they work through, else its first.
 
     `done` is as it was read before it was signed: what is settled stands nowhere any more. Left out is what somebody else holds, what
-    has a signature already, what this person has signed and others have to sign too, and what they may not sign because it is their own. Three queries, roles and preference aside.
+    has a signature already, what this person has signed and others have to sign too, and what is their own. Three queries, roles and
+    preference aside.
     """
     order = order_of(person, filters.order)
     free = Q(claimed_by=None) | Q(claimed_by=person)
     parts = [
-        signers.unsigned_by(rows.free().filter(free), person).exclude(pk=done.pk).exclude(source__owner=person).exclude(author_person=person)
+        signers.unsigned_by(rows.free().filter(free).exclude(pk=done.pk), person)
+        .exclude(source__owner=person).exclude(author_person=person)
         for rows in queues(person, filters)
     ]
     if filters.q:

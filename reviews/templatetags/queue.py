@@ -51,9 +51,8 @@ def alike(row: Any, twins: dict[tuple[int, str], int], group_url: str) -> SafeSt
     if not number:
         return SafeString()
     query = urlencode({"source": row.source.name, "fingerprint": row.incident.fingerprint}, quote_via=quote)
-    return format_html(
-        '<a class="pill twins" href="{}?{}" aria-label="{} alike, decide together">×{}</a> ', group_url, query, number, number
-    )
+    said = f"{number}+" if number >= inbox.TWINS else str(number)  # no further is counted
+    return format_html('<a class="pill twins" href="{}?{}" aria-label="{} alike, decide together">×{}</a> ', group_url, query, said, said)
 
 
 def pill(kind: str, text: str) -> SafeString:
