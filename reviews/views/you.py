@@ -19,7 +19,7 @@ from escalations.models import Person
 from ..models import Preferences
 from ..partials import leave, page
 from ..room_context import preferences_of
-from . import you_notices
+from . import you_absence, you_notices
 
 PAGE = "reviews/you.html"
 
@@ -59,6 +59,7 @@ def show(request: HttpRequest) -> HttpResponse:
     """Show one's own page; POST changes what its form's name says."""
     saved = {
         "preferences": prefer, "zone": move, "password": renew, "wishes": choose, "channel": reach, "channel_act": act_on,
+        "absence": go_away, "absence_over": come_back,
     }.get(request.POST.get("change", ""))  # fmt: skip
     if request.method != "POST" or saved is None:
         return page(request, PAGE, drawn(request))
@@ -121,6 +122,19 @@ def act_on(request: HttpRequest) -> HttpResponse:
     return done(request, you_notices.act_on(request.user, request.POST.get("channel", ""), request.POST.get("act", "")))
 
 
+def go_away(request: HttpRequest) -> HttpResponse:
+    """Keep when this person is away, on record."""
+    form = you_absence.AbsenceForm(request.user, request.POST)
+    if form.plan():
+        return done(request, "Kept. When it begins, what you hold passes on.")
+    return page(request, PAGE, drawn(request, absence_form=form), status=422)
+
+
+def come_back(request: HttpRequest) -> HttpResponse:
+    """End an absence of this person's, or take one back that has not begun."""
+    return done(request, you_absence.call_off(request.user, request.POST.get("absence", "")))
+
+
 def done(request: HttpRequest, what: str) -> HttpResponse:
     messages.success(request, what)
     return leave(request, reverse("reviews:you"))
@@ -136,5 +150,6 @@ def drawn(request: HttpRequest, **forms_: forms.BaseForm) -> dict[str, Any]:
         "orders": Preferences.ORDERS,
         "roles": sorted(role.name for role in request.user.roles()),
         **you_notices.drawn(request),
+        **you_absence.drawn(request),
         **forms_,
     }
