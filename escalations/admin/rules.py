@@ -16,7 +16,7 @@ from escalations.floors.names import EXAMPLES
 from escalations.models import RoutingRule
 from escalations.states import Floor, Kind, RuleState
 
-from . import bench
+from . import bench, replays
 from .bases import actor_of
 from .rule_form import ACT, RuleForm
 from .seconded import RULE_ACTS, Seconded, versions_context
@@ -84,14 +84,12 @@ class RoutingRuleAdmin(Seconded):
         if request.method == "POST" and ACT in request.POST:
             request.typed = request.POST  # type: ignore[attr-defined]
             request.method = "GET"
-        rule = self.get_object(request, object_id) if object_id else None
-        if rule is not None:
-            extra |= self.beside(rule)
+        extra |= self.beside(self.get_object(request, object_id) if object_id else None)
         return super().changeform_view(request, object_id, form_url, extra)
 
-    def beside(self, rule: RoutingRule) -> dict[str, Any]:
-        """Return what stands beside a saved rule's form: its versions and its conflicts. Two queries without conflicts."""
-        return versions_context(rule)
+    def beside(self, rule: RoutingRule | None) -> dict[str, Any]:
+        """Return what stands beside a rule's form: replays, what it said in shadow, its versions and conflicts. Eight queries at most."""
+        return replays.beside(rule) | (versions_context(rule) if rule is not None else {})
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
         form = context["adminform"].form
