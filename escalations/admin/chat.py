@@ -156,7 +156,7 @@ class SlackWorkspaceAdmin(ForSuperusers):
         )
         if not rows:
             return "Nobody is linked: every button there is refused."
-        head = "<table><thead><tr><th>Slack member</th><th>Person</th><th>State</th><th></th></tr></thead><tbody>{}</tbody></table>"
+        head = "<table><thead><tr><th>Slack member</th><th>Person</th><th>State</th><th>Link</th></tr></thead><tbody>{}</tbody></table>"
         return format_html(head, rows)
 
     @admin.display(description="Who is told where")

@@ -239,6 +239,9 @@ class Migration(migrations.Migration):
                 ('disabled_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('created_at', models.DateTimeField(default=escalations.clock.now, editable=False)),
             ],
+            options={
+                'verbose_name': 'Slack workspace',
+            },
         ),
         migrations.CreateModel(
             name='Stop',

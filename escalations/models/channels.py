@@ -68,6 +68,9 @@ class SlackWorkspace(models.Model):
     disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
+    class Meta:
+        verbose_name = "Slack workspace"
+
     def __str__(self) -> str:
         return self.name
 

@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlencode
 
+from slack_sdk.errors import SlackObjectFormationError
+from slack_sdk.models.blocks import Block
 from slack_sdk.signature import Clock, SignatureVerifier
 
 TOKEN = "xoxb-1234567890-abcdefghij"
@@ -139,6 +141,10 @@ def check(body: dict[str, Any]) -> None:
     if len(blocks) > 50:
         raise Refused("invalid_blocks")
     for block in blocks:
+        try:
+            Block.parse(block).to_dict()  # Slack's own SDK knows its limits, too
+        except (SlackObjectFormationError, AttributeError) as error:
+            raise Refused("invalid_blocks") from error
         text = block.get("text", {}).get("text", "x")
         if not 0 < len(text) <= LIMITS.get(block["type"], 3000):
             raise Refused("invalid_blocks")
