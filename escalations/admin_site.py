@@ -11,10 +11,11 @@ from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from escalations import audit, policies
+from escalations import audit, policies, upkeep
 from escalations.models import Person
 
 MOST_SHOWN = 10  # changes that wait, on the first page
@@ -57,7 +58,32 @@ class CountersignSite(AdminSite):
 
     def get_urls(self) -> list[Any]:
         """Without Django's short cut to an object's page: ours link to it themselves, and it falls over ids that are no UUID."""
-        return [one for one in super().get_urls() if getattr(one, "name", None) != "view_on_site"]
+        return [
+            path("configuration/", self.admin_view(self.configuration), name="configuration"),
+            *(one for one in super().get_urls() if getattr(one, "name", None) != "view_on_site"),
+        ]
+
+    def configuration(self, request: HttpRequest) -> HttpResponse:
+        """What is configured and does nothing, as it is now. Nineteen queries, and those of any page here."""
+        context = {
+            **self.each_context(request), "title": "What is configured and does nothing",
+            "findings": [{"finding": one, "url": self._page_of(one)} for one in upkeep.findings()],
+        }
+        response = TemplateResponse(request, "admin/escalations/configuration.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def _page_of(self, finding: upkeep.Finding) -> str:
+        """Return where a finding is mended: the row's page, the list, or "" where it is not done here."""
+        if not finding.model:
+            return ""
+        if finding.model == "stop":
+            return reverse("reviews:stop")
+        model = apps.get_model("escalations", finding.model)
+        if not self.is_registered(model):
+            return ""
+        name = f"admin:escalations_{finding.model}"
+        return reverse(f"{name}_change", args=[finding.pk]) if finding.pk else reverse(f"{name}_changelist")
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Send everybody through the one sign-in page, which counts failures and asks for what the organisation asks for."""
@@ -81,7 +107,7 @@ class CountersignSite(AdminSite):
         return view(request)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The first page also tells what waits for a second administrator. One query more."""
+        """The first page also tells what waits for a second administrator, and what does nothing. Two queries more."""
         waiting = list(policies.waiting_changes()[: MOST_SHOWN + 1])
         shown = [
             {
@@ -90,7 +116,10 @@ class CountersignSite(AdminSite):
             }
             for change in waiting[:MOST_SHOWN]
         ]
-        extra = {"waiting_changes": shown, "more_changes": len(waiting) > MOST_SHOWN, **(extra_context or {})}
+        kept = upkeep.kept()
+        named = [{"finding": one, "url": self._page_of(one)} for one in kept.findings[:MOST_SHOWN]]
+        extra = {"upkeep": kept, "upkeep_named": named, "upkeep_more": kept.count - len(named), **(extra_context or {})}
+        extra |= {"waiting_changes": shown, "more_changes": len(waiting) > MOST_SHOWN}
         return super().index(request, extra)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:

@@ -5,12 +5,13 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.postgres.forms import SimpleArrayField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
-from escalations import policies
+from escalations import policies, upkeep
 from escalations.models import Category
 
 from .bases import Edited, actor_of
+from .caught import caught_context
 
 
 class CategoryForm(forms.ModelForm):
@@ -33,6 +34,7 @@ class CategoryForm(forms.ModelForm):
 @admin.register(Category)
 class CategoryAdmin(Edited):
     form = CategoryForm
+    change_form_template = "admin/escalations/category_form.html"
     list_display = ("name", "description", "role")
     list_select_related = ("role",)
     ordering = ("name",)
@@ -40,6 +42,15 @@ class CategoryAdmin(Edited):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Category | None = None) -> tuple[str, ...]:
         return ("name",) if obj else ()
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page also tells what came in this category. Three queries more, four in a busy week."""
+        extra = dict(extra_context or {})
+        if object_id and request.method in ("GET", "HEAD") and (row := self.get_object(request, object_id)) is not None:
+            extra |= caught_context(upkeep.caught_in(row.name))
+        return super().changeform_view(request, object_id, form_url, extra)
 
     def save_model(self, request: HttpRequest, obj: Category, form: Any, change: bool) -> None:
         policies.save_category(obj, actor=actor_of(request))

@@ -90,29 +90,10 @@ def test_the_list_of_rules_says_what_they_demand(admin):
 def test_a_trigger_that_is_always_on_has_no_switch(admin):
     page = reverse("admin:escalations_trigger_change", args=["user_request"])
     role = Role.objects.get(name="supervisor")
-    settings = json.dumps(Trigger.objects.get(name="user_request").settings)
     assert 'name="enabled"' not in admin.get(page).content.decode()
-    assert admin.post(page, {"description": "x", "role": role.pk, "policy": "", "settings": settings}).status_code == 302
+    assert admin.post(page, {"description": "x", "role": role.pk, "policy": ""}).status_code == 302
     trigger = Trigger.objects.get(name="user_request")
     assert trigger.enabled and trigger.role == role
-
-
-@pytest.mark.parametrize("settings", ['{"money_limit": "many"}', '{"unknown": 1}', "[1]", '{"money_limit": NaN}', '{"money_words": ["\\u0000"]}', "{"])
-def test_settings_that_would_break_a_trigger_are_refused(admin, settings):
-    page = reverse("admin:escalations_trigger_change", args=["high_stakes"])
-    role = Role.objects.get(name="finance")
-    answer = admin.post(page, {"description": "x", "enabled": "on", "role": role.pk, "policy": "", "settings": settings})
-    assert answer.status_code == 200 and "settings" in errors(answer)
-
-
-def test_a_trigger_can_be_retuned(admin):
-    page = reverse("admin:escalations_trigger_change", args=["high_stakes"])
-    trigger = Trigger.objects.get(name="high_stakes")
-    settings = json.dumps(trigger.settings | {"money_limit": 50})
-    data = {"description": trigger.description, "enabled": "on", "role": trigger.role_id, "policy": "", "settings": settings}
-    assert admin.post(page, data).status_code == 302
-    assert Trigger.objects.get(name="high_stakes").settings["money_limit"] == 50
-    assert admin.post(reverse("admin:escalations_trigger_add"), {"name": "mine"}).status_code == 403
 
 
 def test_a_category_keeps_its_name_and_changes_its_role(admin):
