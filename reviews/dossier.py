@@ -1,11 +1,11 @@
 """All a person reads before signing (law 11), gathered in a constant number of queries."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from escalations import authority, clock, lifecycle
+from escalations import authority, clock, lifecycle, worktime
 from escalations.errors import CountersignError
 from escalations.floors import explain
 from escalations.floors.explain import Explanation
@@ -23,6 +23,9 @@ from escalations.models import (
     Person,
     Proposal,
     Question,
+    Role,
+    StepRun,
+    roles_with_somebody,
 )
 from escalations.states import State, Verdict
 
@@ -74,6 +77,9 @@ class Clock:
     next_role: str
     fallback: str
     valid_for: timedelta
+    calendar: str  # by whose hours it goes; empty for none
+    calendar_failed: str
+    stands_still_until: datetime | None  # off shift now: when it goes on
 
 
 @dataclass
@@ -109,6 +115,28 @@ class Dossier:
     def hold(self) -> Hold | None:
         """Return the signature that can still be taken back. One query where the policy knows holds."""
         return lifecycle.standing(self.proposal) if self.proposal.state == State.PENDING else None
+
+    @cached_property
+    def passed(self) -> list[str]:
+        """Return the roles it climbed past because nobody was there. Two queries where a step fired."""
+        if not self.proposal.step:
+            return []
+        runs = StepRun.objects.filter(proposal=self.proposal).order_by("step").values_list("step", "role__name", "why")
+        asked_before = dict(enumerate([self.first_role, *(name for _, name, _ in runs)]))
+        return list(dict.fromkeys(asked_before[number] for number, (_, _, why) in enumerate(runs) if why == "nobody"))
+
+    @property
+    def first_role(self) -> str:
+        """Return the name of the role that was asked first. One query."""
+        first = self.proposal.asked[:1]
+        return Role.objects.filter(pk__in=first).values_list("name", flat=True).first() or ""
+
+    @cached_property
+    def nobody_there(self) -> bool:
+        """Return whether nobody of the role that is asked is there now. One query; none for who is of it, being there."""
+        if self.proposal.state != State.PENDING or self.proposal.role_id in {role.pk for role in roles_of(self.person)}:
+            return False
+        return self.proposal.role_id not in roles_with_somebody(clock.now())
 
     @cached_property
     def category(self) -> Category | None:
@@ -238,6 +266,8 @@ def clock_of(proposal: Proposal) -> Clock:
     ahead = steps[proposal.step] if proposal.step < len(steps) else {}
     fallback = proposal.policy.get("fallback", "reject")
     valid_for = timedelta(seconds=proposal.policy.get("valid_for") or 0)
+    now, calendar, pending = clock.now(), proposal.policy.get("calendar"), proposal.state == State.PENDING
+    opens = worktime.opens_at(calendar, now)
     return Clock(
         proposal.routed_at or proposal.created_at,
         proposal.step,
@@ -245,6 +275,9 @@ def clock_of(proposal: Proposal) -> Clock:
         str(ahead.get("name", "")),
         FALLBACKS.get(fallback, fallback),
         valid_for,
+        str((calendar or {}).get("name", "")),
+        str(proposal.policy.get("calendar_failed", "")),
+        opens if pending and opens > now else None,
     )
 
 

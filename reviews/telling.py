@@ -25,6 +25,7 @@ SAID = {
     "proposal.claimed": "Claimed",
     "proposal.released": "Released",
     "proposal.lapsed": "The claim lapsed",
+    "proposal.passed_on": "The claim passed to who stands in",
     "proposal.handed_over": "Handed over",
     "proposal.extended": "Given more time",
     "proposal.asked_back": "Asked the agent back",
@@ -46,6 +47,7 @@ SAID = {
     "delivery.replayed": "Delivery was started again by hand",
 }
 TAKEN_OVER = "Took over"
+CLIMBED = "Escalated at once"
 VERDICTS = {"approve": "Approved", "edit": "Edited and approved", "reject": "Rejected", "respond": "Answered"}
 ROUTED = {"review": "Routed to a person", "auto": "Let go by a rule", "block": "Blocked by a rule"}
 TONES = {"proposal.expired": "bad", "proposal.hold_fell": "bad", "delivery.given_up": "bad", "delivery.sent": "good"}
@@ -112,6 +114,8 @@ def what(action: str, known: dict[str, Any]) -> str:
     """Return what happened, in a few words."""
     if action == "proposal.claimed" and known.get("taken_from"):
         return TAKEN_OVER
+    if action == "proposal.stepped" and known.get("why"):
+        return CLIMBED
     if action == "proposal.decided":
         return VERDICTS.get(str(known.get("type")), SAID[action])
     if action == "proposal.routed":
