@@ -36,6 +36,8 @@ LEASE = timedelta(seconds=120)  # longer than the queue's timeout: a job that st
 MAX_ATTEMPTS = 3  # claims of one stage; a job that kills its worker counts too, since the claim is what counts
 STALE = timedelta(seconds=10)  # a wake-up this old may have been lost: another may be queued
 UNACKNOWLEDGED = timedelta(seconds=120)  # longer than the queue's timeout: a task pulled so long ago runs no more
+RECENT = 2_000  # entries of the record: what two busy seconds write
+CHATS_LOOKED_THROUGH = 30.0  # seconds
 BACKED_UP = 30  # waiting tasks; five kinds and the heartbeat make no more than a handful while workers live
 
 Outbound = TypeVar("Outbound", Delivery, Notice)
@@ -201,7 +203,13 @@ def wake_due() -> list[str]:
 
 
 def chats_due(now: datetime) -> bool:
-    """Return whether somebody who pressed a button in a chat waits for a word, or a message there is no longer true. Two queries."""
+    """Return whether somebody who pressed a button in a chat waits for a word, or a message there is no longer true.
+
+    Looks at what the record tells of lately, and every CHATS_LOOKED_THROUGH seconds at every open message: six queries, four when
+    there is none. For the timers, each second.
+    """
+    everything = take_turn("chats looked through", CHATS_LOOKED_THROUGH)
+    SlackMessage.objects.all().mark_untrue(now, recent=0 if everything else RECENT)
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     return SlackPress.objects.filter(free, next_try_at__lte=now).exists() or SlackMessage.objects.due(now).exists()
 

@@ -78,8 +78,9 @@ def follow() -> int:
     Not inside a transaction. After ROUND_SECONDS what is left goes back.
     """
     stop_at = time.monotonic() + ROUND_SECONDS
-    done = _each(_claim(SlackPress, Q(next_try_at__lte=clock.now())), _reply, stop_at)
-    done += _each(_claim(SlackMessage, None), _rewrite, stop_at)
+    SlackMessage.objects.all().mark_untrue(clock.now(), recent=queue.RECENT)
+    done = _each(_claim(SlackPress), _reply, stop_at)
+    done += _each(_claim(SlackMessage), _rewrite, stop_at)
     if queue.take_turn("slack presses forgotten", 3_600):
         SlackPress.objects.filter(at__lt=clock.now() - KEEP_PRESSES).delete()
     return done
@@ -147,10 +148,12 @@ def _reply(row: SlackPress) -> None:
 # -- rows
 
 
-def _claim(model: Any, due: Q | None) -> list[Any]:
+def _claim(model: Any) -> list[Any]:
     """Lease up to BATCH due rows, as `queue.claim_sending` does. Three queries, one when there is nothing."""
     now = clock.now()
-    rows = model.objects.due(now) if due is None else model.objects.filter(due, Q(lease_until=None) | Q(lease_until__lt=now))
+    rows = model.objects.filter(Q(lease_until=None) | Q(lease_until__lt=now), next_try_at__lte=now)
+    if model is SlackMessage:
+        rows = rows.open()
     related = ("workspace", "told__role", "told__person") if model is SlackMessage else ("workspace",)
     with transaction.atomic():
         ids = list(rows.select_for_update(skip_locked=True, of=("self",)).order_by("pk").values_list("pk", flat=True)[:BATCH])

@@ -341,8 +341,31 @@ def test_slack_is_never_called_in_a_transaction(posted, rosa, slack, press, monk
 def test_looking_for_what_is_due_costs_the_same_however_many_stand_there(posted, rosa, slack, size, django_assert_num_queries):
     for _ in range(size):
         posted()
-    with django_assert_num_queries(2):  # replies to send, messages that no longer tell the truth
+    queue.take_turn("chats looked through", 30)
+    # whose turn it is, is any open, the last entry, what moved, (nothing to mark,) replies to send, messages to write
+    with django_assert_num_queries(6):
         assert not queue.chats_due(clock.now())
+
+
+def test_with_no_message_anywhere_looking_costs_four_queries(db, django_assert_num_queries):
+    queue.take_turn("chats looked through", 30)
+    with django_assert_num_queries(4):
+        assert not queue.chats_due(clock.now())
+
+
+def test_what_the_last_entries_do_not_tell_of_is_found_within_half_a_minute(posted, rosa, slack, monkeypatch):
+    monkeypatch.setattr(queue, "RECENT", 1)
+    queue.take_turn("chats looked through", 30)
+    proposal = posted()
+    settle(proposal, "withdrawn", rosa)
+    for _ in range(3):
+        with transaction.atomic():
+            audit.record("record.exported", actor=audit.SYSTEM)
+
+    assert not queue.chats_due(clock.now())
+    with clock.frozen_at(clock.now() + timedelta(seconds=31)):
+        assert queue.chats_due(clock.now())
+        assert chats.follow() == 1
 
 
 def test_an_item_settled_before_it_was_posted_is_told_as_it_is(make, posted, rosa, slack):
