@@ -105,7 +105,7 @@ class ChangeAdmin(Edited):
 
     @admin.display(description="Asked")
     def asked(self, change: Change) -> str:
-        return format_html("by {}, {} UTC", shown(change.asked_by), f"{change.asked_at:%Y-%m-%d %H:%M}")
+        return format_html("by {}, {} UTC", shown(change.asked_by.name), f"{change.asked_at:%Y-%m-%d %H:%M}")
 
     @admin.display(description="Why")
     def reason(self, change: Change) -> str:
@@ -137,7 +137,7 @@ class ChangeAdmin(Edited):
     def settled(self, change: Change) -> str:
         if change.settled_at is None:
             return "Not yet. Until then nothing has changed."
-        by = format_html("by {}, ", shown(change.settled_by)) if change.settled_by else ""
+        by = format_html("by {}, ", shown(change.settled_by.name)) if change.settled_by else ""
         return format_html("{}{} UTC", by, f"{change.settled_at:%Y-%m-%d %H:%M}")
 
     @admin.display(description="Said")

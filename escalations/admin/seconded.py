@@ -74,7 +74,7 @@ def waits_of(row: Any) -> dict[str, Any] | None:
     if (change := policies.waiting(row)) is None:
         return None
     return {
-        "change": change, "url": page_of(change), "asked_by": shown(change.asked_by), "why": shown(change.why),
+        "change": change, "url": page_of(change), "asked_by": shown(change.asked_by.name), "why": shown(change.why),
         "lowers": [shown(one) for one in change.lowers], "differences": told(policies.second.asked(change).differences),
     }
 
