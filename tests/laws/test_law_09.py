@@ -114,10 +114,10 @@ def test_a_colleague_cannot_be_made_to_hold_something(posted, browser, rosa, car
 def test_a_queue_without_people_is_no_dead_end(posted, browser, mona):
     """Nobody sits there: it is with the managers at once, and its story says why."""
     one = posted()
-    assert not role("queue manager").user_set.exists()
+    assert not role("finance").user_set.exists()
 
     now = Proposal.objects.get()
-    assert now.role.name == "manager" and role("queue manager").pk in now.asked
+    assert now.role.name == "manager" and now.asked == [role("finance").pk, role("manager").pk]
     assert StepRun.objects.get(proposal=one).why == "nobody"
-    assert "Nobody of queue manager is there" in AuditEntry.objects.get(action="proposal.stepped").body
+    assert "Nobody of finance is there" in AuditEntry.objects.get(action="proposal.stepped").body
     assert browser(mona).post(f"/proposals/{one.pk}/", shown(now)).status_code == 303
