@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import connection
 
 from escalations import clock
-from escalations.models import AuditEntry, Proposal, StepRun
+from escalations.models import AuditEntry, Channel, Proposal, StepRun
 from escalations.states import State
 
 from . import measures
@@ -326,3 +326,9 @@ def _escalation(proposal: Proposal, row: dict[str, Any], told: dict[UUID, list[A
             said.who = str(body["facts"].get("was") or "") if said.by_clock else str(body["actor"].get("name") or entry.actor)
             said.why = str(body["facts"].get("why") or "")
     return said
+
+
+def failing_channels() -> list[Channel]:
+    """Return the channels by which people would not be told now, the one that has failed longest first. One query."""
+    failing = Channel.objects.filter(failing_since__isnull=False, disabled_at=None).select_related("person", "role")
+    return list(failing.defer("sealed").order_by("failing_since")[:NEXT])

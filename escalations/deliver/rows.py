@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from escalations import audit, clock, outbox, queue, standstill, vault, wire
-from escalations.models import Delivery, DeliveryAttempt, Role, Source
+from escalations.models import Delivery, DeliveryAttempt, Notice, Role, Source
 from escalations.models.people import MANAGER
 from escalations.states import Sending
 
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 # Standard Webhooks' own schedule, seconds between one try and the next: 75 hours and 35 minutes in all.
 WAITS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 JITTER = 0.1  # up to a tenth longer, so that a thousand deliveries that failed together do not come back together
+FAILING = 3  # failed tries after which the owner is told: some five minutes
+TOLD_ONCE_IN = timedelta(hours=1)
 PER_ENDPOINT = 50  # rows of one endpoint taken at once; what was not begun in time goes back
 _ORIGIN = "lower(coalesce(substring({0}.url from '^[^:]+://[^/?#]+'), {0}.channel))"
 
@@ -248,6 +250,8 @@ def _failed(parcel: Parcel, failure: DeliveryFailed) -> bool:
     elif given_up:
         _audit("delivery.given_up", row, status=failure.status, attempts=attempts, why=failure.reason)
         _tell_owner("given_up", row, why=failure.reason, attempts=attempts)
+    elif attempts == FAILING:
+        _tell_once("failing", row, why=failure.reason, attempts=attempts)
     return True
 
 
@@ -291,6 +295,13 @@ def _audit(action: str, row: Delivery, **facts: Any) -> None:
         channel=row.channel,
         **facts,
     )
+
+
+def _tell_once(kind: str, row: Delivery, **facts: Any) -> None:
+    """Tell the owner unless they were told of this source within TOLD_ONCE_IN: one receiver that is down fails many. One query more."""
+    key = f"{kind}:{row.source_id}"
+    if not Notice.objects.filter(group_key=key, created_at__gt=clock.now() - TOLD_ONCE_IN).exists():
+        _tell_owner(kind, row, group_key=key, **facts)
 
 
 def _tell_owner(kind: str, row: Delivery, **facts: Any) -> None:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from escalations import audit, clock, standstill
-from escalations.models import Heartbeat
+from escalations.models import Channel, Heartbeat
 
 TIMERS_DEAD_AFTER = 30.0  # seconds; they beat every five
 SEALER_BEHIND = 60.0
@@ -29,6 +29,7 @@ def check() -> dict[str, Checked]:
     try:
         now = clock.read()
         stop = standstill.standing()
+        failing = Channel.objects.filter(failing_since__isnull=False, disabled_at=None)[:100].count()
         beats = {row.name: row for row in Heartbeat.objects.order_by("name")[:200]}
         waiting, oldest = audit.unsealed(limit=1000)
     except DatabaseError as error:
@@ -53,6 +54,7 @@ def check() -> dict[str, Checked]:
             f"{told(sealer)}, {waiting} entries wait, the oldest {oldest:.0f} s",
         ),
         # People's own will, and pages are what it takes to release it.
+        "channels": Checked(not failing, f"{failing} fail" if failing else "none fails", vital=False),
         "stopped": Checked(stop is None, f"everything, since {stop.at:%Y-%m-%d %H:%M} UTC" if stop else "nothing", vital=False),
         # Named, not red: one proposal that needs a look is no reason to take everybody's pages away.
         "auditor": Checked(not found, "; ".join(f"{sort}: {len(names)}" for sort, names in found.items()) or "clean", vital=False),

@@ -62,6 +62,10 @@ STOPPED = """
 SELECT coalesce(max(extract(epoch FROM clock_timestamp() - at)), 0) FROM escalations_stop WHERE released_at IS NULL
 """
 WAKEUPS = "SELECT kind, coalesce(extract(epoch FROM clock_timestamp() - queued_at), 0) FROM escalations_wakeup"
+CHANNELS = """
+SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(failing_since)), 0)
+FROM escalations_channel WHERE failing_since IS NOT NULL AND disabled_at IS NULL
+"""
 TASKS = "SELECT count(*) FROM (SELECT FROM django_q_ormq LIMIT 10000) AS waiting"
 BEATS = "SELECT name, extract(epoch FROM clock_timestamp() - at) FROM escalations_heartbeat ORDER BY name LIMIT 200"
 
@@ -133,6 +137,9 @@ def _figures() -> Iterator[GaugeMetricFamily]:
     yield _family("audit_unsealed_age_seconds", "Age of the oldest of them; more than 60 is red.", value=unsealed_age)
     yield _family("audit_seq", "The number of the chain's last link.", value=audit.head().seq)
 
+    failing, since = _rows(CHANNELS)[0]
+    yield _family("channels_failing", "Channels of people and roles that fail.", value=failing)
+    yield _family("channels_failing_seconds", "For how long the one has that has failed longest.", value=float(since))
     yield _one("stopped_seconds", "How long everything has been stopped by people; 0 while nothing is.", STOPPED)
 
     wakeups = _family("wakeup_age_seconds", "How long a wake-up has waited for a worker; 0 when none waits.", "kind")

@@ -40,6 +40,7 @@ def show(request: HttpRequest) -> HttpResponse:
         return part(request, PAGE, "#now", context)
     context |= {
         "desk": desk.desk_of(now),
+        "failing": desk.failing_channels(),
         "options": options() if context["may_act"] else {},
         "sample": desk.SAMPLE,
         "sampled": len(now.decisions) >= desk.SAMPLE,

@@ -104,7 +104,7 @@ def test_a_failing_receiver_is_tried_over_three_days_and_then_given_up(source, r
     assert (delivery.state, delivery.attempts, delivery.next_try_at) == (Sending.GIVEN_UP, 10, None)
     assert len(tries(delivery)) == 10
     assert actions() == ["delivery.given_up"]
-    notice = Notice.objects.get()
+    notice = Notice.objects.get(kind="given_up")
     assert (notice.kind, notice.person) == ("given_up", source.owner)
     assert notice.facts["attempts"] == 10
 

@@ -38,7 +38,7 @@ def test_ready_when_everything_beats(client, django_assert_max_num_queries):
 
     assert answer.status_code == 200, answer.content
     assert answer.json()["ready"] is True
-    assert set(answer.json()["checks"]) == {"database", "queue", "timers", "sealer", "auditor", "stopped"}
+    assert set(answer.json()["checks"]) == {"database", "queue", "timers", "sealer", "auditor", "channels", "stopped"}
 
 
 @pytest.mark.django_db
@@ -113,13 +113,13 @@ def test_the_figures_are_prometheus_text(client):
 
 @pytest.mark.django_db
 def test_the_figures_cost_the_same_whatever_is_open(client, django_assert_num_queries):
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(18):
         figures(client)
     health.metrics_answer.forget()
     ProposalFactory.create_batch(5)
     everything_alive()
 
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(18):
         figures(client)
 
 
