@@ -117,7 +117,7 @@ def measure() -> None:
     tried("a rule, floor auto", "rule", replay.wanted_of(RoutingRule(name="small refunds", condition=condition, floor="auto")))
     condition = 'incident.kind == "action" && proposal.action == "refund" && proposal.args.amount > 100 && source.name == "agent-a"'
     tried("a rule, floor review", "rule", replay.wanted_of(RoutingRule(name="dear", condition=condition, floor="review", priority=900)))
-    for name, settings in (("high_stakes", {"money_limit": 500}), ("sensitive_data", {"contacts": 9}), ("low_confidence", {})):
+    for name, settings in (("high_stakes", {"money_limit": 500}), ("sensitive_data", {"contacts": 9})):
         trigger = Trigger.objects.get(pk=name)
         trigger.settings = settings
         tried(f"the trigger {name}", "trigger", replay.wanted_of_trigger(trigger))

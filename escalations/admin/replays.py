@@ -18,7 +18,7 @@ from escalations.errors import Invalid
 from escalations.models import Change, Replay, ReplayItem, RoutingRule, Trigger
 from escalations.states import ChangeState, ReplayState, RuleState
 
-from .bases import ReadOnly
+from .bases import ReadOnly, shown
 
 DAYS = (7, 30, 90, 365)
 A_PAGE = 25
@@ -69,7 +69,7 @@ def _subject(row: RoutingRule | Trigger) -> str:
 class ReplayAdmin(ReadOnly):
     """Read like the record; what is done here is asked for by a POST of its own."""
 
-    list_display = ("name", "kind", "window", "state", "looked_at", "alone", "otherwise", "asked_by", "created_at")
+    list_display = ("named", "window", "state", "looked_at", "alone", "otherwise", "asked_by", "created_at")
     list_select_related = ("asked_by",)
     list_filter = ("state", "kind")
     ordering = ("-created_at",)
@@ -84,6 +84,10 @@ class ReplayAdmin(ReadOnly):
             *super().get_urls(),
         ]
 
+    @admin.display(description="Replay of")
+    def named(self, row: Replay) -> str:
+        return shown(f"{row.name} ({row.kind})")
+
     @admin.display(description="Incidents of")
     def window(self, row: Replay) -> str:
         return f"{row.since:%Y-%m-%d} to {row.until:%Y-%m-%d}"
@@ -96,7 +100,7 @@ class ReplayAdmin(ReadOnly):
     def alone(self, row: Replay) -> int:
         return replay.figures(row.result).alone
 
-    @admin.display(description="Of those, people decided otherwise")
+    @admin.display(description="Decided otherwise")
     def otherwise(self, row: Replay) -> str:
         figures = replay.figures(row.result)
         return f"{figures.otherwise} of {figures.decided}" if figures.decided else "–"
@@ -231,7 +235,7 @@ def _share(figures: replay.Figures) -> dict[str, str] | None:
     """Return the share and its interval in words; None where nobody decided."""
     if figures.share is None or figures.low is None or figures.high is None:
         return None
-    return {"share": f"{figures.share:.1%}", "low": f"{figures.low:.1%}", "high": f"{figures.high:.1%}"}
+    return {name: f"{100 * getattr(figures, name):.1f} %" for name in ("share", "low", "high")}
 
 
 def _page_of(row: Replay) -> str:

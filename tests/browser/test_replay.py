@@ -66,7 +66,7 @@ def test_a_rule_is_tried_watched_and_read(open_browser, ada, past, monkeypatch):
     expect(page.get_by_role("heading", name="Done")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_be_focused()
     expect(page.get_by_role("status").last).to_have_text("The replay has ended: done.")
-    expect(page.get_by_text("3 of 10 that people decided were not approved as proposed: 30.0%")).to_be_visible()
+    expect(page.get_by_text("3 of 10 that people decided were not approved as proposed: 30.0 %")).to_be_visible()
     page.get_by_role("link", name="Note", exact=False).first.click()
     expect(page).to_have_url(f"{page.url.split('/admin')[0]}/admin/escalations/proposal/{past[9].pk}/change/")
     saved.refresh_from_db()

@@ -18,7 +18,7 @@ from .conftest import newest, said
 pytestmark = pytest.mark.django_db
 
 RECORD = [AuditEntry, Classification, Decision, Delivery, Incident, Notice, Proposal, Signature, StepRun]
-JOBS = [jobs.classify, jobs.route, jobs.redraft, jobs.deliver, jobs.notify]
+JOBS = [jobs.classify, jobs.route, jobs.redraft, jobs.deliver, jobs.notify, jobs.replay]
 
 
 def record():

@@ -54,9 +54,9 @@ def test_a_rule_is_tried_as_the_form_has_it_and_not_saved(admin, decided, run_jo
     page = admin.get(answer.url).content.decode()
     assert (row.state, row.result["matched"], row.subject) == ("done", 5, f"RoutingRule {saved.pk}")
     assert "<strong>2 of 4</strong>" in page, "of those people decided, not approved as proposed"
-    assert "50.0%" in page
-    assert "6.8%" in page
-    assert "93.2%" in page
+    assert "50.0 %" in page
+    assert "6.8 %" in page
+    assert "93.2 %" in page
     assert "Would-be mistakes (2)" in page
     for one in decided[2:4]:
         assert f"/admin/escalations/proposal/{one.pk}/change/" in page
