@@ -145,7 +145,7 @@ class EscalationPolicyAdmin(Edited):
         if object_id and (policy := self.get_object(request, object_id)) is not None:
             extra |= self._said(request, policy, policies.steps_of(policy))
         else:
-            extra["preview_form"] = PreviewForm(initial={"preview_at": self._now(request, None)})
+            extra["preview_form"] = PreviewForm(initial={"preview_at": self._now(request, None).replace(tzinfo=None)})
         return super().changeform_view(request, object_id, form_url, extra)
 
     def _previewed(self, request: HttpRequest, object_id: str | None) -> HttpResponse:
@@ -177,7 +177,7 @@ class EscalationPolicyAdmin(Edited):
         """Return the preview for a moment in the calendar's time zone; now, where none was given. Three queries."""
         zone = self._zone(request, policy.calendar)
         now = self._now(request, policy.calendar)
-        asked = PreviewForm(request.POST if "_preview" in request.POST else None, initial={"preview_at": now})
+        asked = PreviewForm(request.POST if "_preview" in request.POST else None, initial={"preview_at": now.replace(tzinfo=None)})
         moment, first = now, None
         if asked.is_bound and asked.is_valid():
             given = asked.cleaned_data["preview_at"]

@@ -47,7 +47,7 @@ def subdivisions(country: str) -> list[str]:
 
 
 def public_holidays(country: str, subdivision: str, years: Iterable[int]) -> list[Day]:
-    """Return a country's public holidays in these years, in order, with their names in its own language."""
+    """Return a country's public holidays in these years, in order, named as the holidays package names them."""
     found = days_off.country_holidays(country, subdiv=subdivision or None, years=list(years))
     return [Day(day, str(name)[:LONGEST_NAME], filled_in=True) for day, name in sorted(found.items())]
 

@@ -96,6 +96,7 @@ def test_every_policy_says_what_it_would_do_now(admin):
     with clock.frozen_at(FRIDAY):
         page = admin.get(reverse("admin:escalations_escalationpolicy_change", args=[policy.pk]))
     assert "Posted Friday 20 November 2026, 16:30: the role asked until 20:30" in page.content.decode()  # UTC, as ada has it
+    assert 'value="2026-11-20T16:30"' in page.content.decode()
 
 
 def test_calendar_quorum_and_chat_are_saved_and_on_the_record(admin, office):
