@@ -105,7 +105,7 @@ def explain(
     settles = judgement.settles is not None and judgement.floor != Floor.REVIEW
     return _told(
         judgement.floor, judgement.rules, judgement.triggers, kind=incident.kind, settles=settles, policy=policy,
-        role=judgement.role.name, role_why=judgement.role_why, category=judgement.category, severity=judgement.severity,
+        role="" if settles else judgement.role.name, role_why=judgement.role_why, category=judgement.category, severity=judgement.severity,
         confidence=judgement.confidence,
         rules=[one for one in told if one.verdict != NO_MATCH], others=[one for one in told if one.verdict == NO_MATCH] + told_others,
     )
@@ -177,7 +177,7 @@ def _told(
         goes_alone=settles and floor == Floor.AUTO,
         not_alone=[] if settles and floor == Floor.AUTO else _not_alone(entries, fired, kind, held),
         role=role,
-        role_why=why,
+        role_why=why if role else "",
         policy=str(policy.get("name", "")),
         policy_why=_policy_why(entries, triggers) if policy.get("name") else "",
         course=course_of(policy, role) if role else "",

@@ -11,6 +11,7 @@ from .cel import AUTO_NAMES, NAMES, compile_condition
 
 MOST_NAMES = 200
 LONGEST_VALUE = 120
+ORDER = ("incident.kind", "proposal.action", "proposal.args", "source", "customer", "incident.payload", "proposal", "incident", "")
 TYPES = {str: "text", bool: "true/false", int: "number", float: "number", list: "list", dict: "object", type(None): "nothing"}
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*\Z")
@@ -88,18 +89,19 @@ EXAMPLES = (
 
 
 def names_of(facts: Mapping[str, Any], authoritative: Iterable[str] = ()) -> list[Name]:
-    """Return every name with its value in these facts, args and payload opened to their leaves. At most MOST_NAMES."""
+    """Return every name with its value in these facts, args and payload opened to their leaves: what is there first, in the order in
+    which a condition asks. At most MOST_NAMES."""
     paths = [f"incident.{path}" if path.split(".", 1)[0] == "payload" else path for path in authoritative]
     found = []
-    for name in NAMES:
+    for name in sorted(NAMES, key=lambda one: next(at for at, start in enumerate(ORDER) if one.startswith(start))):
         value = _at(facts, name)
-        if name in ("proposal.args", "incident.payload") and isinstance(value, Mapping) and value:
+        if name in ("proposal.args", "incident.payload") and isinstance(value, Mapping) and value not in ({}, {"value": None}):
             found += [_name(path, one, paths) for path, one in _leaves(name, value)]
         else:
             found.append(_name(name, value, paths))
     known = {one.name for one in found}
     found += [_name(path, None, paths) for path in paths if path not in known]
-    return found[:MOST_NAMES]
+    return sorted(found[:MOST_NAMES], key=lambda one: not one.value)
 
 
 def place_of(text: str, *, auto: bool, authoritative: Iterable[str] = ()) -> Place | None:
