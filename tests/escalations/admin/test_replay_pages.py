@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from escalations import audit, clock, policies, replay
+from escalations.admin.trigger_form import form_of as form_of_trigger
 from escalations.models import Change, Replay, RoutingRule, Trigger
 from tests.escalations.replay.world import AUTO, incident, routed, rule, says
 from tests.factories import PersonFactory, SourceFactory
@@ -94,9 +95,9 @@ def test_a_trigger_is_tried_with_the_settings_of_the_form(admin, source, run_job
     before = Trigger.objects.get(pk="high_stakes")
 
     page = admin.get("/admin/escalations/trigger/high_stakes/change/").content.decode()
-    answer = ask_for(admin, "trigger", "high_stakes", {
-        "description": before.description, "enabled": "on", "role": before.role_id, "policy": "", "settings": '{"money_limit": 10}',
-    })
+    form = form_of_trigger("high_stakes")(instance=before)
+    shown = {name: form[name].field.prepare_value(form[name].value()) for name in form.fields}
+    answer = ask_for(admin, "trigger", "high_stakes", {name: value or "" for name, value in shown.items()} | {"setting_money_limit": "10"})
     run_jobs()
 
     assert "/admin/escalations/replay/ask/trigger/?of=high_stakes" in page
