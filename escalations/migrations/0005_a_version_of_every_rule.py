@@ -2,26 +2,24 @@
 
 from django.db import migrations
 
-FIELDS = ("name", "why", "priority", "condition", "floor", "by", "severity", "threshold", "model_counts", "state")
-NAMED = ("role", "policy", "category")
-
-
-def write(apps, schema_editor):
-    """Write `values` as `policies.versions.values_of` does: rows by their names."""
-    rules = apps.get_model("escalations", "RoutingRule")
-    versions = apps.get_model("escalations", "RuleVersion")
-    owner = schema_editor.connection.alias  # the application may not read these tables yet
-    known = set(versions.objects.using(owner).values_list("rule_id", "version"))
-    versions.objects.using(owner).bulk_create(
-        versions(
-            rule=rule, version=rule.version, why="As it was found.", actor_kind="system", actor="system", at=rule.changed_at,
-            values={name: getattr(rule, name) for name in FIELDS}
-            | {name: getattr(rule, name).name if getattr(rule, name) else None for name in NAMED},
-        )
-        for rule in rules.objects.using(owner).select_related(*NAMED) if (rule.pk, rule.version) not in known
-    )
+# `values` as `policies.versions.values_of` writes them: rows by their names.
+WRITE = """
+INSERT INTO escalations_ruleversion (rule_id, version, "values", why, actor_kind, actor, confirmed_by, at)
+SELECT rule.id, rule.version,
+       jsonb_build_object(
+           'name', rule.name, 'why', rule.why, 'priority', rule.priority, 'condition', rule.condition, 'floor', rule.floor,
+           'by', rule.by, 'role', role.name, 'policy', policy.name, 'severity', rule.severity, 'category', category.name,
+           'threshold', rule.threshold, 'model_counts', rule.model_counts, 'state', rule.state
+       ),
+       'As it was found.', 'system', 'system', '', rule.changed_at
+FROM escalations_routingrule AS rule
+LEFT JOIN auth_group AS role ON role.id = rule.role_id
+LEFT JOIN escalations_escalationpolicy AS policy ON policy.id = rule.policy_id
+LEFT JOIN escalations_category AS category ON category.id = rule.category_id
+ON CONFLICT (rule_id, version) DO NOTHING
+"""
 
 
 class Migration(migrations.Migration):
     dependencies = [("escalations", "0004_what_administrators_stand_on")]
-    operations = [migrations.RunPython(write, migrations.RunPython.noop)]
+    operations = [migrations.RunSQL(WRITE, migrations.RunSQL.noop)]

@@ -2,13 +2,14 @@
 
 import json
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from django.db import DatabaseError, connection, transaction
 
 from escalations import audit, clock, policies
 from escalations.errors import ChangedSinceSeen, IllegalMove, Invalid
-from escalations.models import AuditEntry, Change, Role, RoutingRule, RuleVersion, Trigger
+from escalations.models import AuditEntry, Category, Change, Role, RoutingRule, RuleVersion, Trigger
 from escalations.policies import versions
 from tests.factories import IncidentFactory, PersonFactory, PolicyFactory, ProposalFactory, RuleFactory, SourceFactory
 
@@ -62,6 +63,20 @@ def test_a_version_is_never_changed(ada):
 
 def test_the_rules_a_new_database_has_are_versions_already():
     assert set(RoutingRule.objects.values_list("pk", "version")) == set(RuleVersion.objects.values_list("rule_id", "version"))
+
+
+def test_a_rule_from_before_gets_the_version_it_has():
+    one = RuleFactory(
+        name="From before", condition="true", floor="auto", by="threshold", threshold=0.85, role=Role.objects.get(name="finance"),
+        policy=PolicyFactory(name="quick"), category=Category.objects.get(name="refund"), version=7,
+    )
+    kept = RuleVersion.objects.count()
+    with connection.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute(import_module("escalations.migrations.0005_a_version_of_every_rule").WRITE)
+    [version] = RuleVersion.objects.filter(rule=one)
+    assert (version.version, version.at, version.values) == (7, one.changed_at, versions.values_of(one))
+    assert RuleVersion.objects.count() == kept + 1
 
 
 def test_a_rule_written_by_no_verb_keeps_what_it_was(ada):
