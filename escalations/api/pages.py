@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter
 
+from escalations import standstill
 from escalations.errors import Invalid
-from escalations.models import Incident
-from escalations.states import Kind, Severity, Status
+from escalations.models import Delivery, Incident, Proposal
+from escalations.states import Kind, Sending, Severity, State, Status
 
 PAGE = 50
 MAX_PAGE = 200
@@ -40,22 +41,28 @@ class Page:
     next: str | None
 
 
-def page_of(incidents: QuerySet[Incident], query: Any, absolute: Callable[[str], str]) -> Page:
-    """Return one page of what the query asks for. One SQL query. Raises Invalid for a filter that is none."""
+def page_of(incidents: QuerySet[Incident], query: Any, absolute: Callable[[str], str], *, for_source: bool) -> Page:
+    """Return one page of what the query asks for. One SQL query, two where a filter could tell a source what a stop holds back.
+
+    Raises Invalid for a filter that is none.
+    """
     faults = [f"{name} is not known" for name in query if name not in KNOWN]
     faults += [f"{name} is given twice" for name in query if len(query.getlist(name)) > 1]
     found = incidents
+    held = for_source and not {"status", "role"}.isdisjoint(query) and standstill.is_stopped()
     for name, values in CHOICES.items():
         if name in query:
             faults += [] if query[name] in values else [f"{name}: one of {', '.join(values)}"]
-            found = found.filter(**{name: query[name]})
+            found = found.filter(_status_told(query[name]) if held and name == "status" else Q(**{name: query[name]}))
     for name in TEXTS:
         if name in query:
             faults += [f"{name}: no NUL"] if "\x00" in query[name] else []
             found = found.filter(**{name: query[name]})
     if "role" in query:
         faults += ["role: no NUL"] if "\x00" in query["role"] else []
-        found = found.filter(proposals__state="pending", proposals__role__name=query["role"])
+        found = found.filter(
+            _role_told(query["role"]) if held else Q(proposals__state="pending", proposals__role__name=query["role"])
+        )
     if "created_after" in query:
         after = _time(query["created_after"])
         faults += [] if after else ["created_after: an RFC 3339 time with its offset (write + as %2B)"]
@@ -77,6 +84,23 @@ def page_of(incidents: QuerySet[Incident], query: Any, absolute: Callable[[str],
         asked = {name: query[name] for name in query if name != "cursor"} | {"cursor": _sealed(last.received_at, last.pk)}
         following = absolute(f"/api/v1/incidents?{urlencode(asked)}")
     return Page(rows[:size], following)
+
+
+def _status_told(status: str) -> Q:
+    """Return which incidents look so while everything is stopped: what has not left looks as if it waited."""
+    held = Q(Exists(_held_outcomes()))
+    if status == Status.WAITING:
+        return Q(status=Status.WAITING) | Q(status=Status.SETTLED) & held
+    return Q(status=status) & ~held if status == Status.SETTLED else Q(status=status)
+
+
+def _role_told(role: str) -> Q:
+    pending = Proposal.objects.filter(incident=OuterRef("pk"), state=State.PENDING, role__name=role)
+    return Q(Exists(pending)) | Q(Exists(_held_outcomes().filter(proposal__role__name=role)))
+
+
+def _held_outcomes() -> QuerySet[Delivery]:
+    return Delivery.objects.filter(incident=OuterRef("pk"), type="proposal.settled", state=Sending.WAITING)
 
 
 def _time(text: str) -> datetime | None:

@@ -60,7 +60,9 @@ class Incidents(Door):
         responses={200: outputs.IncidentPage, 400: PROBLEM},
     )
     def get(self, request: Request) -> Response:
-        page = pages.page_of(readable(self.caller), request.query_params, request.build_absolute_uri)
+        page = pages.page_of(
+            readable(self.caller), request.query_params, request.build_absolute_uri, for_source=self.caller.source is not None
+        )
         return Response({"items": told_to(self.caller, page.items), "next": page.next})
 
 
