@@ -117,8 +117,7 @@ class CountersignSite(AdminSite):
             for change in waiting[:MOST_SHOWN]
         ]
         kept = upkeep.kept()
-        named = [{"finding": one, "url": self._page_of(one)} for one in kept.findings[:MOST_SHOWN]]
-        extra = {"upkeep": kept, "upkeep_named": named, "upkeep_more": kept.count - len(named), **(extra_context or {})}
+        extra = {"upkeep": kept, "upkeep_named": _by_name(kept), **(extra_context or {})}
         extra |= {"waiting_changes": shown, "more_changes": len(waiting) > MOST_SHOWN}
         return super().index(request, extra)
 
@@ -133,3 +132,14 @@ class CountersignSite(AdminSite):
             for title, names in GROUPS
         ]
         return [group for group in groups if group["models"]]
+
+
+def _by_name(kept: upkeep.Kept) -> list[dict[str, Any]]:
+    """Return what was found as the first page tells it: each kind of trouble once, with how often, and what it is where it is one."""
+    found: dict[str, list[upkeep.Finding]] = {}
+    for one in kept.findings:
+        found.setdefault(one.name, []).append(one)
+    return [
+        {"name": name, "count": len(those), "grave": those[0].grave, "what": those[0].what if len(those) == 1 else ""}
+        for name, those in found.items()
+    ]

@@ -122,6 +122,9 @@ class TriggerForm(WhyForm):
         for key, value in builtin.items():
             given = self.instance.settings.get(key, value)
             self.initial.setdefault(f"{PREFIX}{key}", given)
+            field = self.fields.get(f"{PREFIX}{key}")
+            if isinstance(field, Lines):
+                field.widget.attrs["rows"] = min(16, max(3, 2 + str(field.prepare_value(given)).count("\n")))
         if "policy" in self.fields:
             self.fields["policy"].queryset = EscalationPolicy.objects.filter(archived_at=None)
 

@@ -45,6 +45,7 @@ def check() -> dict[str, Checked]:
     alive = [name for name in beats if name.startswith("timers:") and (age(name) or 0.0) < TIMERS_DEAD_AFTER]
     sealer, auditor = age("sealer"), beats.get("auditor")
     found = auditor.detail.get("found", {}) if auditor else {}
+    configuration = beats["configuration"].detail if "configuration" in beats else {}
     return {
         "database": Checked(True, "answers"),
         "queue": Checked(queue is not None and queue < settings.HEARTBEAT_DEAD_AFTER, told(queue)),
@@ -56,6 +57,10 @@ def check() -> dict[str, Checked]:
         # People's own will, and pages are what it takes to release it.
         "channels": Checked(not failing, f"{failing} fail" if failing else "none fails", vital=False),
         "stopped": Checked(stop is None, f"everything, since {stop.at:%Y-%m-%d %H:%M} UTC" if stop else "nothing", vital=False),
+        "configuration": Checked(
+            not configuration.get("grave"), f"{configuration.get('count', 0)} do nothing, {configuration.get('grave', 0)} of them grave",
+            vital=False,
+        ),
         # Named, not red: one proposal that needs a look is no reason to take everybody's pages away.
         "auditor": Checked(not found, "; ".join(f"{sort}: {len(names)}" for sort, names in found.items()) or "clean", vital=False),
     }

@@ -195,10 +195,11 @@ def test_the_first_page_tells_what_was_found_and_the_other_what_is_now(admin, se
     finance = Role.objects.get(name="finance")
 
     first = admin.get(reverse("admin:index")).content.decode()
-    assert f'href="{page_of(finance)}"' in first and "role without people" in first and "Looked at" in first
+    assert "Role without people" in first and "Source without a key</strong>. quiet-agent" in first and "Looked at" in first
 
     body = admin.get(reverse("admin:configuration")).content.decode()
-    assert f'href="{page_of(Source.objects.get())}"' in body and "quiet-agent has no key that is alive" in body
+    assert f'href="{page_of(Source.objects.get())}"' in body and f'href="{page_of(finance)}"' in body
+    assert "quiet-agent has no key that is alive" in body
     for one in Role.objects.all():
         PersonFactory(roles=[one.name], is_staff=True)
     Source.objects.update(disabled_at=clock.now())

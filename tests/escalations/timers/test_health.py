@@ -38,7 +38,7 @@ def test_ready_when_everything_beats(client, django_assert_max_num_queries):
 
     assert answer.status_code == 200, answer.content
     assert answer.json()["ready"] is True
-    assert set(answer.json()["checks"]) == {"database", "queue", "timers", "sealer", "auditor", "channels", "stopped"}
+    assert set(answer.json()["checks"]) == {"database", "queue", "timers", "sealer", "auditor", "channels", "stopped", "configuration"}
 
 
 @pytest.mark.django_db
@@ -151,3 +151,10 @@ def test_what_is_stopped_by_people_is_told_and_takes_no_pages_away(client):
     assert answer.status_code == 200 and answer.json()["checks"]["stopped"]["ok"] is False
     assert "everything, since" in answer.json()["checks"]["stopped"]["detail"]
     assert round(figures(client)[("countersign_stopped_seconds",)]) == 120
+
+
+@pytest.mark.django_db
+def test_what_is_configured_and_does_nothing_is_told_and_takes_no_pages_away(client):
+    Heartbeat.objects.create(name="configuration", detail={"count": 3, "grave": 1})
+    told = client.get("/readyz").json()["checks"]["configuration"]
+    assert told == {"ok": False, "detail": "3 do nothing, 1 of them grave"}
