@@ -10,8 +10,11 @@ from django import forms
 
 from escalations import canonical, clock, lifecycle
 from escalations.classify import rules as rules_engine
+from escalations.errors import Invalid
+from escalations.floors import cel
 from escalations.floors.explain import Explanation, explain
 from escalations.floors.facts import context_texts, facts_of
+from escalations.floors.judge import facts_for_rules
 from escalations.floors.names import Name, names_of
 from escalations.floors.rulebook import Rulebook
 from escalations.lifecycle.sources import words_of
@@ -44,6 +47,17 @@ class Case:
         sent = (self.incident.payload, self.incident.context, self.incident.customer)
         parts = [json.dumps(one, ensure_ascii=False, default=str) for one in sent if one]
         return [self.incident.title, self.incident.body, self.proposal.content, *parts]
+
+    def verdict(self, condition: str, *, auto: bool, marked: frozenset[str]) -> str:
+        """Return what a condition says of this incident, in words; "" for one that cannot be read. No query."""
+        try:
+            compiled = cel.compile_condition(condition, auto=auto, authoritative=marked)
+        except Invalid:
+            return ""
+        result = compiled.evaluate(facts_for_rules(self.incident, self.proposal, self.words))
+        if isinstance(result, cel.Failed):
+            return f"could not be answered: {result.why}"
+        return "matches" if result else "does not match"
 
     def names(self, authoritative: list[str] | frozenset[str]) -> list[Name]:
         """Return the names a condition may read with what stands there. No query."""

@@ -103,8 +103,10 @@ class RoutingRuleAdmin(Seconded):
         rows = acted["rows"]
         case = bench.sample(str(typed.get("b-incident", "")), rows.kind if rows else "", rows.action if rows else "")
         marked = marked_paths()
+        verdict = case.verdict(acted["condition"], auto=form.is_auto, marked=marked) if case else ""
         return {
-            "said": acted, "place": form.place, "shortage": rows.shortage if rows and acted["condition"] else "", "case": case,
+            "verdict": verdict, "said": acted, "place": form.place,
+            "shortage": rows.shortage if rows and acted["condition"] else "", "case": case,
             "names": case.names(case.incident.source.authoritative_paths) if case else [], "asked_for": typed.get("b-incident", ""),
             "marked": sorted(marked), "examples": EXAMPLES, "operators": [(code, one[0]) for code, one in builder.OPERATORS.items()],
             "kinds": Kind.values, "builder_act": ACT, "when": WHEN, "is_auto": form.is_auto,

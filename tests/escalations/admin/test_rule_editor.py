@@ -145,6 +145,15 @@ def test_the_incident_whose_values_are_shown_can_be_chosen(admin, refund):
     assert "Refund for order 1182" in text and f'value="{refund.incident_id}"' in text
 
 
+@pytest.mark.parametrize(("typed", "said"), [
+    (BUILT, "it matches."), (BUILT | {"b-0-value": "900"}, "it does not match."), ({"condition": "proposal.args.missing > 3"}, "proposal.args.missing is missing"),
+    ({"condition": 'proposal.action.matches("(")'}, "it could not be answered"), (BUILT | {"floor": "auto", "b-1-field": "customer.tier", "b-1-value": "verified"}, "it matches."),
+])
+def test_what_a_condition_says_of_that_incident_stands_below_it_while_it_is_typed(admin, refund, typed, said):
+    text = read(admin.post(reverse(SAID), REST | typed))
+    assert "On “Refund for order 1182” it" in text and said in text
+
+
 def test_only_administrators_come_in_and_said_takes_no_get(client, admin, db):
     assert admin.get(reverse(SAID)).status_code == 405
     client.force_login(administrator("rosa", is_staff=False, is_superuser=False))
