@@ -160,7 +160,9 @@ def _source(row: Source | None, name: str, values: dict[str, Any], run: Import) 
     source = row or Source(name=name)
     _set(source, {field: value for field, value in values.items() if field != "disabled"})
     _ask_once(source)
-    lowers = _waits(policies.save_source(source, actor=run.actor, person=run.person, why=WHY))
+    saved = policies.save_source(source, actor=run.actor, person=run.person, why=WHY)
+    # A new one is saved without what a second administrator has to confirm, and that waits beside it.
+    lowers = _waits(policies.waiting(source) if row is None else saved)
     if values.get("disabled") is True:
         policies.disable_source(source, actor=run.actor)
     elif values.get("disabled") is False and row is not None:

@@ -65,8 +65,7 @@ def test_settings_are_edited_as_numbers_and_lines(admin):
         f"{PREFIX}money_limit": "50", f"{PREFIX}limits": "refund.amount = 20\r\n\r\nrows=10.5", f"{PREFIX}vague_words": "total\r\n  worth \r\nworth\r\nvalue\r\nlimit\r\nnumber\r\nsize\r\nshares\r\nmax\r\nmaximum\r\nstake",
     }  # fmt: skip
     admin.post(page_of(trigger), data)
-    saved = Trigger.objects.get(name="high_stakes").settings or Change.objects.get().wanted["settings"]
-    wanted = Change.objects.get().wanted["settings"] if Change.objects.exists() else saved
+    wanted = Trigger.objects.get(name="high_stakes").settings
     assert wanted["money_limit"] == 50 and isinstance(wanted["money_limit"], int)
     assert wanted["limits"] == {"refund.amount": 20, "rows": 10.5}
     assert wanted["vague_words"][-1] == "stake" and wanted["vague_words"].count("worth") == 1

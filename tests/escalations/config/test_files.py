@@ -216,6 +216,16 @@ rules:
     assert take(text, ada) == []
 
 
+def test_a_source_that_would_be_believed_more_waits_and_a_stricter_one_does_not(ada):
+    take("sources: {shop: {authoritative_paths: [customer.tier], known_irreversible: [refund]}}", ada)
+    rule = RoutingRule(name="Gold", floor="auto", condition='incident.kind == "action" && customer.tier == "gold"', state=RuleState.LIVE)
+    policies.save_rule(rule, actor=audit.SYSTEM)
+    done = take("sources: {agent: {authoritative_paths: [customer.tier]}, shop: {known_irreversible: []}}", ada)
+    assert [one.waits for one in done] == [True, True]
+    assert Source.objects.get(name="shop").known_irreversible == ["refund"]
+    assert not take("sources: {shop: {known_irreversible: [refund, wire]}}", ada)[0].waits
+
+
 def test_a_yes_without_anybody_is_asked_for_and_not_in_force(ada):
     text = "policies: {lenient: {fallback: approve, steps: [{role: manager, after: 1h}]}}"
     done = take(text, ada)
