@@ -99,7 +99,7 @@ def run_of(proposal: Proposal, rung: Rung, now: datetime) -> StepRun:
 
 def entry_of(proposal: Proposal, rung: Rung, *, to: str, was: str | None, now: datetime) -> Any:
     """Return the audit entry that says this step fired."""
-    late = {"late_ms": milliseconds(now - rung.due_at)} if rung.why == CLOCK else {}
+    late: dict[str, Any] = {"late_ms": milliseconds(now - rung.due_at)} if rung.why == CLOCK else {}
     return audit.entry(
         "proposal.stepped", actor=audit.CLOCK, incident_id=proposal.incident_id, proposal_id=proposal.pk, step=rung.step, to=to,
         was=was, due_at=rung.due_at, why=f"Nobody of {was} is there" if rung.why == NOBODY else "", **late,
