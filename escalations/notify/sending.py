@@ -22,6 +22,7 @@ from .words import message, plain
 logger = logging.getLogger(__name__)
 
 ROUND_SECONDS = 20.0  # with one mail's slow conversation on top it stays below the queue's timeout
+CHAT_SECONDS = 10.0  # of Slack in one round; a call may take some seconds more
 MESSAGES = 5  # that one Slack channel gets in a round, each with its own buttons; more are one list
 # Seconds between one try and the next: about a day and a half in all, then the notice is given up and the page still
 # shows the item.
@@ -151,7 +152,7 @@ def _apart(one: Message) -> list[Message]:
 def _chat(messages: Sequence[Message]) -> int:
     """Post to Slack, one after the other; a channel that failed is not asked again in this round."""
     failed: dict[int, SendFailed] = {}
-    stop_at = time.monotonic() + ROUND_SECONDS
+    stop_at = time.monotonic() + CHAT_SECONDS
     handled = 0
     for one in messages:
         channel = one.lead.channel
@@ -163,7 +164,7 @@ def _chat(messages: Sequence[Message]) -> int:
         error = failed.get(channel.pk)
         if error is None:
             try:
-                slack.send(one.lead, channel, one.also)
+                slack.send(one.lead, channel, one.also, len(one.more))
             except SendFailed as refused:
                 error = failed[channel.pk] = refused
         handled += _told(one, error)

@@ -45,8 +45,9 @@ LEADS = {
 }
 
 
-def send(notice: Notice, channel: Channel, also: Sequence[Notice] = ()) -> None:
-    """Post `notice` to `channel`; `also` are further notices the one message is to tell of (see `words.message`).
+def send(notice: Notice, channel: Channel, also: Sequence[Notice] = (), more: int = 0) -> None:
+    """Post `notice` to `channel`; `also` are further notices the one message is to tell of, `more` those it only counts
+    (see `words.message`).
 
     Called outside a transaction, with the notice's person, role and proposal (source, role, incident) loaded. Returning means
     that it was taken. Raises SendFailed. About eight queries and one call.
@@ -54,10 +55,10 @@ def send(notice: Notice, channel: Channel, also: Sequence[Notice] = ()) -> None:
     workspace, to = chat.where(channel)
     now = clock.now()
     proposal = None
-    if notice.proposal_id and notice.kind in LEADS and not also:
+    if notice.proposal_id and notice.kind in LEADS and not also and not more:
         proposal = Proposal.objects.select_related(*RELATED).get(pk=notice.proposal_id)
     if proposal is None or proposal.state != State.PENDING:
-        subject, body = message(notice, also) if also else message(notice)
+        subject, body = message(notice, also, more)
         link = blocks.address(notice.proposal) if notice.proposal and not also else settings.PUBLIC_URL
         _with(workspace, lambda token: slack.post_message(token, to, *blocks.plain_message(subject, body, link)))
         return
