@@ -28,3 +28,9 @@ def may_release(context: template.Context) -> bool:
 def signers_of(context: template.Context, proposal: Proposal) -> signers.Signers | None:
     """Return who has signed; None where one yes is enough, without a query."""
     return signers.signers_of(proposal, context["user"])
+
+
+@register.filter
+def is_held_back(proposal: Proposal) -> bool:
+    """Say whether everything is stopped and this outcome has not left. One query."""
+    return bool(standstill.held_back([proposal.pk]))

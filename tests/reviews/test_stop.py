@@ -4,7 +4,7 @@ import pytest
 from django.db import OperationalError
 from django.urls import reverse
 
-from escalations import standstill
+from escalations import lifecycle, standstill
 from escalations.models import Stop
 from escalations.policies import stop as switch
 from tests.factories import PersonFactory, ProposalFactory, role
@@ -114,6 +114,16 @@ def test_a_reviewer_is_told_and_offered_no_switch(client, rosa, stop):
     for path in (proposal.get_absolute_url(), f"/incidents/{proposal.incident_id}/"):
         page = at(client, rosa).get(path).content.decode()
         assert page.count(BANNER) == 1 and f'href="{URL}"' not in page
+
+
+def test_what_was_decided_meanwhile_says_that_it_has_not_left(client, rosa, mona, ada, stop):
+    proposal = ProposalFactory(role=role("finance"))
+    lifecycle.decide(proposal.pk, person=rosa, type="approve", digest=proposal.args_digest, version=proposal.version)
+    says = "is told when it is released"
+    assert says in at(client, rosa).get(proposal.get_absolute_url()).content.decode()
+    asked = switch.ask_release(stop.pk, person=mona, why="x").release_asked_at
+    switch.confirm_release(stop.pk, person=ada, asked_at=asked)
+    assert says not in client.get(proposal.get_absolute_url()).content.decode()
 
 
 def test_strangers_are_told_nothing(client, stop):

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 from escalations import audit, clock, outbox
 from escalations.models import AuditEntry, Decision, Proposal
@@ -65,7 +66,8 @@ def settled(source, *, type="approve", draft=None, args=None, **incident):
 
 def outcome(source, **incident):
     proposal, _, incident = settled(source, **incident)
-    return outbox.open_outcome(proposal, incident)
+    with transaction.atomic():  # as settling does
+        return outbox.open_outcome(proposal, incident)
 
 
 def tries(delivery):
