@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -94,7 +95,7 @@ class Administrators(admin.ModelAdmin):
         return AuditEntry.objects.filter(subject=f"{obj._meta.object_name} {obj.pk}").order_by("-pk")
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        obj = self.get_object(request, object_id)
+        obj = self.get_object(request, unquote(object_id))
         if obj is None:
             raise Http404
         if not self.has_view_permission(request, obj):
@@ -255,7 +256,7 @@ class Edited(Administrators):
     ) -> HttpResponse:
         """A refusal that the form could not foresee (somebody was faster) rolls back and is told; it is no 500."""
         extra = dict(extra_context or {})
-        if object_id and (row := self.get_object(request, object_id)) is not None and self.may_act(request, row):
+        if object_id and (row := self.get_object(request, unquote(object_id))) is not None and self.may_act(request, row):
             extra["acts"] = [
                 {"act": act, "url": self.act_url(row, act)} for act in self.acts_for(request, row)
             ]

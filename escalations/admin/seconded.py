@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
@@ -40,7 +41,7 @@ class Seconded(Edited):
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         extra = dict(extra_context or {})
-        if object_id and request.method == "GET" and (row := self.get_object(request, object_id)) is not None:
+        if object_id and request.method == "GET" and (row := self.get_object(request, unquote(object_id))) is not None:
             extra["waits"] = waits_of(row)
         return super().changeform_view(request, object_id, form_url, extra)
 

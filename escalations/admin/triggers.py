@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 
 from escalations import policies, upkeep
@@ -50,7 +51,7 @@ class TriggerAdmin(Seconded):
     ) -> HttpResponse:
         """The page also tells what the trigger looks for and caught. Three queries more, four in a busy week, and those of `beside`."""
         extra = dict(extra_context or {})
-        if object_id and request.method in ("GET", "HEAD") and (row := self.get_object(request, object_id)) is not None:
+        if object_id and request.method in ("GET", "HEAD") and (row := self.get_object(request, unquote(object_id))) is not None:
             extra |= {"looks_for": LOOKS_FOR[row.name], "asks": row.role, **caught_context(upkeep.caught_by(row.name))}
             extra |= beside(row)
         return super().changeform_view(request, object_id, form_url, extra)

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.urls import reverse
 
 from escalations import clock, upkeep
@@ -19,7 +20,8 @@ pytestmark = pytest.mark.django_db
 
 
 def page_of(row):
-    return reverse(f"admin:escalations_{row._meta.model_name}_change", args=[row.pk])
+    """Return its address as the lists link to it: a name in an address is quoted there."""
+    return reverse(f"admin:escalations_{row._meta.model_name}_change", args=[quote(row.pk)])
 
 
 def form(client, trigger):
@@ -77,6 +79,7 @@ def test_a_tighter_limit_holds_at_once_and_a_looser_one_waits(admin):
     assert Trigger.objects.get(name="high_stakes").settings["money_limit"] == 50
     answer = admin.post(page_of(trigger), form(admin, trigger) | {f"{PREFIX}money_limit": "5000"}, follow=True)
     assert "waits for a second administrator" in answer.content.decode()
+    assert "Proposed by" in admin.get(page_of(trigger)).content.decode()
     assert Trigger.objects.get(name="high_stakes").settings["money_limit"] == 50
 
 
@@ -219,3 +222,10 @@ def test_settings_stay_json_in_the_record(admin):
     admin.post(page_of(trigger), form(admin, trigger) | {f"{PREFIX}money_limit": "50"})
     entry = AuditEntry.objects.filter(action="trigger.saved", actor="ada").get()
     assert json.loads(entry.body)["facts"]["changed"]["settings"]["new"]["money_limit"] == 50
+
+
+def test_its_history_is_found_by_the_address_its_page_links_to(admin):
+    trigger = Trigger.objects.get(name="high_stakes")
+    admin.post(page_of(trigger), form(admin, trigger) | {f"{PREFIX}money_limit": "50"})
+    body = admin.get(reverse("admin:escalations_trigger_history", args=[quote(trigger.pk)])).content.decode()
+    assert "trigger.saved" in body
