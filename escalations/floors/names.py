@@ -1,5 +1,6 @@
 """What helps somebody to write a condition: the names with the values of a real incident, where an error stands, ready examples."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -136,11 +137,11 @@ def _name(name: str, value: Any, paths: list[str]) -> Name:
 
 
 def _said(value: Any) -> str:
-    if value is None or value == {} or value == []:
+    if value in (None, {}, [], {"value": None}):  # the last is a payload that was not sent, as conditions see it
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | Mapping) else str(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 

@@ -246,7 +246,7 @@ def test_names_carry_the_values_of_one_incident_and_say_which_an_auto_rule_may_r
     names = {one.name: one for one in names_of(facts_of(incident, proposal), ["customer.tier", "payload.order.total", "payload.not.there"])}
 
     assert names["proposal.args.amount"].value == "5" and names["proposal.args.amount"].alone
-    assert names["proposal.args.deep.er"].value == "true" and names["customer.flags"].value == "vip"
+    assert names["proposal.args.deep.er"].value == "true" and names["customer.flags"].value == '["vip"]'
     assert names["customer.tier"].alone and names["incident.payload.order.total"].alone and not names["customer.flags"].alone
     assert not names["incident.title"].alone and names["incident.payload.not.there"].value == ""
     assert 'incident.payload["a b"]' in names and not [name for name in names if "odd" in name]
