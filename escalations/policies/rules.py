@@ -6,7 +6,7 @@ What would let the machine do more, or look at less, is not saved but asked: it 
 import json
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from escalations import audit, clock
 from escalations.errors import ChangedSinceSeen, IllegalMove, Invalid
@@ -102,6 +102,18 @@ def write_rule(
 
     Nobody else's: `save_rule` and the second administrator's yes (`second.confirm_change`) come through here.
     """
+    version = rule.version
+    try:
+        return _written(rule, old, actor=actor, why=why, asked_by=asked_by, restored_from=restored_from)
+    except DatabaseError:
+        rule.version = version  # as it is stored still: whoever tries again has not been overtaken by themselves
+        raise
+
+
+def _written(
+    rule: RoutingRule, old: RoutingRule | None, *, actor: audit.Actor, why: str, asked_by: audit.Actor | None,
+    restored_from: int | None,
+) -> RoutingRule:
     changed = changes(old, rule, RULE_FIELDS)
     if old is not None and not changed:
         return rule

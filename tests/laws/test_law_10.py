@@ -16,6 +16,7 @@ from escalations.models import (
     Acknowledgement,
     ApiKey,
     AuditEntry,
+    Change,
     Comment,
     ContextItem,
     Decision,
@@ -26,6 +27,7 @@ from escalations.models import (
     Proposal,
     Question,
     RoutingRule,
+    RuleVersion,
     Signature,
     StepRun,
     Work,
@@ -36,7 +38,7 @@ pytestmark = pytest.mark.django_db
 
 RECORD = [
     Acknowledgement, ApiKey, Comment, ContextItem, Decision, Delivery, Hold, Incident, PersonToken, Proposal, Question, RoutingRule, Signature,
-    StepRun,
+    StepRun, Change, RuleVersion,
 ]
 AGENT = audit.Actor("source", "agent", "agent")
 # A number, answers, an unsaved row, questions.
@@ -294,13 +296,26 @@ def test_the_applications_role_cannot_rewrite_the_record(as_the_application, sta
 # -- a few of the administrator's
 
 
-@pytest.mark.parametrize("verb", ["rule", "key", "revoke", "token", "deactivate"])
+@pytest.mark.parametrize("verb", ["rule", "promote", "ask", "confirm", "refuse", "key", "revoke", "token", "deactivate"])
 def test_an_administrators_change_and_its_entry_stand_or_fall_together(verb, manager):
     admin, source, rule = audit.Actor.of(PersonFactory(is_superuser=True)), SourceFactory(), RuleFactory(floor="review")
     policies.issue_key(source, env="live", actor=admin)
     rule.priority += 1
+    asker, second = PersonFactory(is_staff=True), PersonFactory(is_staff=True)
+    draft = RuleFactory(floor="review", state="draft")
+    off = RuleFactory(floor="block", state="archived")
+    off.state = "live"
+    policies.save_rule(off, actor=admin)
+    off.state = "archived"
+    waits = policies.save_rule(off, actor=audit.Actor.of(asker), person=asker)
+    less = RuleFactory(floor="review")
+    less.condition = "false"
     act = {
         "rule": lambda: policies.save_rule(rule, actor=admin),
+        "promote": lambda: policies.promote(draft, actor=admin),
+        "ask": lambda: policies.save_rule(less, actor=audit.Actor.of(asker), person=asker),
+        "confirm": lambda: policies.confirm_change(waits, person=second),
+        "refuse": lambda: policies.refuse_change(waits, person=second, why="We need it."),
         "key": lambda: policies.issue_key(source, env="test", actor=admin),
         "revoke": lambda: policies.revoke_key(source.keys.first(), actor=admin),
         "token": lambda: policies.mint_token(manager, actor=admin, interactive=False, days=1),
