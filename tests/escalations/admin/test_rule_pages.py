@@ -29,7 +29,7 @@ def facts(action):
 def policy_data(steps=(("manager", "01:00:00", 0),), **more):
     given = {
         "name": "night", "description": "", "expires_after": "06:00:00", "fallback": "reject", "valid_for": "24:00:00",
-        "undo_seconds": 0,
+        "undo_seconds": 0, "quorum": 1, "calendar": "", "chat_up_to": "",
         "steps-TOTAL_FORMS": len(steps), "steps-INITIAL_FORMS": 0, "steps-MIN_NUM_FORMS": 0, "steps-MAX_NUM_FORMS": 1000,
     }
     for number, (role, after, repeat) in enumerate(steps):
