@@ -5,7 +5,7 @@ channel that hangs costs neither another channel nor the worker anything. What i
 """
 
 import json
-import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,7 +22,6 @@ from django.conf import settings
 from . import SendFailed
 
 SECONDS = 20.0  # for one round, starting the process included
-KEPT = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")  # of the environment; secrets are not among it
 LONGEST_URL = 1_000
 # Hosted services and chat rooms a person may name for themselves. An administrator may name anything that is not local.
 OWN = frozenset(
@@ -124,11 +123,17 @@ def label_of(url: str, service: str) -> str:
     return f"{service} ({host})" if shows and url.lower().split("://")[0] not in ("slack", "discord", "tgram") else service
 
 
+def _environment() -> dict[str, str]:
+    """Return all that the process knows of ours: none of the secrets that stand in our own environment."""
+    authorities = ssl.get_default_verify_paths().cafile
+    return {"LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **({"SSL_CERT_FILE": authorities} if authorities else {})}
+
+
 def _start(asked: dict[str, Any]) -> subprocess.Popen[bytes]:
     root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen(
         [sys.executable, "-m", "escalations.senders.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        cwd=root, env={**{name: os.environ[name] for name in KEPT if name in os.environ}, "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=root, env=_environment(),
         start_new_session=True,
     )  # fmt: skip
     if process.stdin is None:

@@ -13,6 +13,7 @@ import os
 import re
 import resource
 import socket
+import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import ContextVar
@@ -90,7 +91,7 @@ def guard(*, loopback: bool) -> None:
     ))  # fmt: skip
     forbidden = os.path.dirname(os.path.dirname(_ours()))  # the project's folder is on sys.path, and holds more than code
     readable = tuple(path for path in readable if path != os.path.realpath(forbidden))
-    certificates = os.environ.get("SSL_CERT_FILE")
+    certificates = ssl.get_default_verify_paths().cafile
     if certificates:
         readable = (*readable, os.path.realpath(certificates))
 

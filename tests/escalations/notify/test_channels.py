@@ -292,7 +292,7 @@ def test_the_process_holds_no_secret_of_ours(monkeypatch):
 
     monkeypatch.setattr(apprise.subprocess, "Popen", look)
     apprise.check("ntfys://ntfy.sh/x", own=True)
-    assert set(started["env"]) <= {*apprise.KEPT, "PYTHONDONTWRITEBYTECODE"}
+    assert set(started["env"]) <= {"LANG", "PYTHONDONTWRITEBYTECODE", "SSL_CERT_FILE"}
 
 
 @pytest.mark.parametrize("url", ["jsons://hooks.example.com/x", "mailtos://a:b@example.com", "rsyslog://logs.example.com", "smtp2go://a@b/c"])
