@@ -1,7 +1,8 @@
 """Messages through Apprise, from a process of its own: bounded in time, whatever the other side or a plugin does.
 
 The process is started for one round of messages, sends them side by side and is killed when the round is over, so one
-channel that hangs costs neither another channel nor the worker anything. What it may reach is in `child`.
+channel that hangs costs neither another channel nor the worker anything; should the worker be killed, it ends by itself. What it
+may reach is in `child`.
 """
 
 import json
@@ -29,6 +30,15 @@ OWN = frozenset(
         "discord", "gchat", "mattermost", "mmost", "mmosts", "matrix", "matrixs", "msteams", "ntfy", "ntfys", "opsgenie", "pagerduty",
         "pbul", "pover", "prowl", "rocket", "rockets", "signl4", "slack", "squadcast", "tgram", "threema", "victorops", "webex",
         "workflow", "workflows", "wxteams", "zulip", "gotify", "gotifys",
+    }
+)
+
+# Services in whose addresses the host is a host, and no token, key or topic in its place.
+NAMED_BY_HOST = frozenset(
+    {
+        "apprise", "apprises", "form", "forms", "gotify", "gotifys", "hassio", "hassios", "https", "json", "jsons", "mailto", "mailtos",
+        "matrix", "matrixs", "mmost", "mmosts", "ncloud", "nclouds", "nctalk", "nctalks", "ntfy", "ntfys", "rocket", "rockets", "workflow",
+        "workflows", "xml", "xmls",
     }
 )
 
@@ -60,7 +70,7 @@ class Round:
         self._end = time.monotonic() + self._seconds
         if self._asked:
             try:
-                self._process = _start({"loopback": bool(settings.DEBUG), "posts": self._asked})
+                self._process = _start({"loopback": bool(settings.DEBUG), "seconds": self._seconds, "posts": self._asked})
             except OSError:  # no memory, no more processes: the mails that wait for this round must go all the same
                 return self
             self._reader = threading.Thread(target=self._read, daemon=True)
@@ -117,10 +127,12 @@ def check(url: str, *, own: bool) -> str:
 
 
 def label_of(url: str, service: str) -> str:
-    """Return the service's name, with the host where it is one: many addresses keep a token in the host's place."""
-    host = (urlsplit(url).hostname or "") if "://" in url else ""
-    shows = "." in host and not host.replace(".", "").isdigit() and len(host) <= 60
-    return f"{service} ({host})" if shows and url.lower().split("://")[0] not in ("slack", "discord", "tgram") else service
+    """Return the service's name, with the host where it surely is one: many addresses keep a token in the host's place."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    is_host = parts.scheme in NAMED_BY_HOST and (parts.path.strip("/") or parts.scheme in ("mailto", "mailtos"))
+    shows = is_host and "." in host and not host.replace(".", "").isdigit() and len(host) <= 60
+    return f"{service} ({host})" if shows else service
 
 
 def _environment() -> dict[str, str]:

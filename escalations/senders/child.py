@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import resource
+import signal
 import socket
 import ssl
 import sys
@@ -25,6 +26,8 @@ from escalations.senders import addresses
 AT_ONCE = 16
 SOCKET_SECONDS = 8.0
 MOST_MEMORY = 1 << 30
+MOST_READ = 1 << 20  # of one answer, unpacked: the others in this process need memory too
+GRACE = 2.0  # seconds it outlives its time where nobody is left to kill it
 # What speaks to this machine and not to somebody elsewhere.
 LOCAL = frozenset({"dbus", "glib", "gio", "gnome", "kde", "qt", "macosx", "windows", "syslog", "blink1", "file", "exec"})
 READABLE = (
@@ -67,10 +70,13 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a plugin prints is no answer
     asked = json.load(sys.stdin)
+    signal.setitimer(signal.ITIMER_REAL, asked["seconds"] + GRACE)  # who started it may have been killed; nothing here can catch this
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     socket.setdefaulttimeout(SOCKET_SECONDS)
     import apprise  # noqa: PLC0415 - below the limit on memory, and never in a process that only looks at this module
+    import requests  # noqa: PLC0415 - as above
 
+    keep_short(requests)
     logger = logging.getLogger("apprise")
     logger.handlers, logger.propagate = [Heard()], False
     logger.setLevel(logging.DEBUG)
@@ -82,6 +88,23 @@ def main() -> None:
             answers.write(json.dumps({"id": work[done], **done.result()}) + "\n")
             answers.flush()
         os._exit(0)
+
+
+def keep_short(requests: Any) -> None:
+    """Have every answer that is longer than MOST_READ fail as one that broke off."""
+    whole = requests.models.Response.iter_content
+
+    def some(self: Any, chunk_size: int = 1, decode_unicode: bool = False) -> Any:
+        read = 0
+        for piece in whole(self, min(chunk_size or MOST_READ, 65_536), decode_unicode):
+            read += len(piece)
+            if read > MOST_READ:
+                self.close()
+                _seen.get().refused = "its answer is too long"
+                raise requests.exceptions.ConnectionError("its answer is too long")
+            yield piece
+
+    requests.models.Response.iter_content = some
 
 
 def guard(*, loopback: bool) -> None:

@@ -1,6 +1,7 @@
 """Channels besides mail: each fails by itself, visibly, and what it was to carry is not lost."""
 
 import json
+import signal
 import threading
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -308,7 +309,73 @@ def test_a_person_may_name_only_services_made_for_people(url):
         ("slack://TokenA12345/TokenB1234567/TokenC123456789012345678901/#chan", "Slack"),
         ("tgram://123456789:abcdefg_hijklmnop/12315544/", "Telegram"),
         ("pagerduty://integrationkey@apikey", "Pager Duty"),
+        ("pagerduty://integrationkey@api.key", "Pager Duty"),
+        ("pbul://o.AbCdEfGhIjKlMnOpQrStUvWxYz012345", "Pushbullet"),
+        ("signl4://se.cret", "SIGNL4"),
+        ("ntfys://secret.topic", "ntfy"),
+        ("https://ntfy.sh/topic", "ntfy (ntfy.sh)"),
     ],
 )
 def test_a_label_has_no_secret_in_it(url, label):
     assert apprise.check(url, own=True) == label
+
+
+class Hose:
+    """A server that answers every request with `piece`, for ever; `pause` seconds between two."""
+
+    def __init__(self, piece, pause):
+        self.served, ended = threading.Event(), threading.Event()
+        self.ended, hose = ended, self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(200)
+                self.end_headers()
+                hose.served.set()
+                try:
+                    while not ended.wait(pause):
+                        self.wfile.write(piece)
+                except OSError:
+                    pass
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"json://127.0.0.1:{self.server.server_port}/hose"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.ended.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@contextmanager
+def a_hose(piece, pause=0.0):
+    hose = Hose(piece, pause)
+    try:
+        yield hose
+    finally:
+        hose.close()
+
+
+def test_an_answer_without_an_end_fails_early_and_costs_the_others_nothing(room):
+    with a_hose(b"x" * 65_536) as hose, apprise.Round([apprise.Post("1", hose.url, "t", "b"), apprise.Post("2", room.url, "t", "b")]) as going:
+        outcomes = going.outcomes()
+    assert outcomes["1"].reason == "its answer is too long" and outcomes["2"] is None
+
+
+def test_a_process_whose_worker_was_killed_ends_although_its_channel_never_does():
+    with a_hose(b"x", 0.2) as hose:
+        post = {"id": "1", "url": f"{hose.url}?rto=600", "title": "t", "body": "b", "kind": "info"}
+        process = apprise._start({"loopback": True, "seconds": 1.5, "posts": [post]})
+        try:
+            assert hose.served.wait(10)
+            assert process.wait(10) == -signal.SIGALRM
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
