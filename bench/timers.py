@@ -35,9 +35,9 @@ WITH due AS MATERIALIZED (
     INSERT INTO escalations_auditentry (at, action, actor_kind, actor, incident_id, proposal_id, subject, body)
     SELECT clock_timestamp(), 'proposal.stepped', 'clock', 'clock', incident_id, id, '', %(body)s FROM due
 ), told AS (
-    INSERT INTO escalations_notice (id, kind, person_id, proposal_id, step, address, facts, state, next_try_at, attempts, token,
+    INSERT INTO escalations_notice (id, kind, person_id, proposal_id, step, address, facts, group_key, state, next_try_at, attempts, token,
                                     error, created_at)
-    SELECT gen_random_uuid(), 'escalated', %(person)s, id, step + 1, '', '{}', 'waiting', clock_timestamp(), 0, 0, '',
+    SELECT gen_random_uuid(), 'escalated', %(person)s, id, step + 1, '', '{}', '', 'waiting', clock_timestamp(), 0, 0, '',
            clock_timestamp() FROM due
 )
 SELECT count(*) FROM due
