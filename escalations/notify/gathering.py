@@ -5,7 +5,6 @@ it is gathered, so that a storm is a message a minute and not a thousand. What i
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -300,11 +299,3 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
         return ZoneInfo("UTC")
-
-
-def by_target(messages: Sequence[Message]) -> dict[Target, list[Message]]:
-    """Return messages by whom they go to."""
-    found: dict[Target, list[Message]] = defaultdict(list)
-    for message in messages:
-        found[target_of(message.lead)].append(message)
-    return found
