@@ -21,7 +21,7 @@ class ConfirmForm(ActForm):
     seen = forms.CharField(widget=forms.HiddenInput)
 
     def about(self, row: Change) -> None:
-        self.initial["seen"] = row.base
+        self.initial["seen"] = policies.second.shown_of(row)
 
 
 class RefuseForm(ActForm):

@@ -17,7 +17,8 @@ from escalations.errors import Invalid
 from escalations.models import Calendar, EscalationPolicy, EscalationStep, Role, roles_with_somebody
 from escalations.states import Fallback
 
-from .bases import Act, ActForm, Edited, actor_of, without_pop_ups
+from .bases import Act, ActForm, actor_of, without_pop_ups
+from .seconded import Seconded
 
 DURATION = "Hours:minutes:seconds, or days before it: 04:00:00, 2 00:00:00."
 
@@ -98,7 +99,7 @@ def _archive(policy: EscalationPolicy, request: HttpRequest, data: dict[str, Any
 
 
 @admin.register(EscalationPolicy)
-class EscalationPolicyAdmin(Edited):
+class EscalationPolicyAdmin(Seconded):
     list_display = ("name", "is_default", "calendar", "expires_after", "what_happens", "quorum", "undo_seconds", "version", "archived_at")
     list_select_related = ("calendar",)
     change_form_template = "admin/escalations/policy_form.html"
@@ -213,7 +214,8 @@ class EscalationPolicyAdmin(Edited):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: list[Any], change: bool) -> None:
         steps = [step for formset in formsets for step in formset.steps()]
-        policies.save_policy(form.instance, steps=steps, actor=actor_of(request), person=request.user)
+        saved = policies.save_policy(form.instance, steps=steps, actor=actor_of(request), person=request.user)
+        self.outcome(request, saved)
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> str:
         return ""  # the audit entry says it

@@ -87,12 +87,12 @@ def _waits(saved: Any) -> list[str]:
     return [str(one) for one in saved.lowers] if isinstance(saved, Change) else []
 
 
-def _ask_once(row: Any) -> None:
+def _ask_once(row: Any, wanted: dict[str, Any] | None = None) -> None:
     """Raise Asked when exactly this waits for a second administrator already: an import run again asks nobody again."""
-    if row.pk and not row._state.adding and (change := policies.waiting(row)) is not None:
-        given = values_of(row, change.wanted)
-        if given == change.wanted:
-            raise Asked(change)
+    if not row.pk or row._state.adding or (change := policies.waiting(row)) is None:
+        return
+    if (wanted or values_of(row, change.wanted)) == change.wanted:
+        raise Asked(change)
 
 
 def _role(row: Role | None, name: str, values: dict[str, Any], run: Import) -> list[str]:
@@ -136,7 +136,10 @@ def _policy(row: EscalationPolicy | None, name: str, values: dict[str, Any], run
             policies.Step(_called(Role, "steps", step["role"]), kinds.duration_of(step["after"]), step["repeat"]) for step in said
         ]
     _set(policy, {field: value for field, value in values.items() if field != "steps"})
-    policies.save_policy(policy, steps=steps, actor=run.actor, person=run.person)
+    _ask_once(policy, policies.wanted_of(policy, steps))
+    saved = policies.save_policy(policy, steps=steps, actor=run.actor, person=run.person, why=WHY)
+    if isinstance(saved, Change):
+        return _waits(saved)
     if policy.fallback != policies.effective_fallback(policy):
         return ["what nobody answers is approved; until then it is rejected"]
     return []

@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
             name='Change',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('rule', 'a rule'), ('trigger', 'a trigger'), ('source', 'a source')], max_length=8)),
+                ('kind', models.CharField(choices=[('rule', 'a rule'), ('trigger', 'a trigger'), ('source', 'a source'), ('policy', 'a policy')], max_length=8)),
                 ('subject', models.CharField(max_length=120)),
                 ('name', models.CharField(max_length=120)),
                 ('wanted', models.JSONField()),

@@ -39,7 +39,7 @@ class Change(models.Model):
     `lowers` in words why one administrator is not enough, `base` the version (or the digest of the values) it was asked of.
     """
 
-    KINDS = [("rule", "a rule"), ("trigger", "a trigger"), ("source", "a source")]
+    KINDS = [("rule", "a rule"), ("trigger", "a trigger"), ("source", "a source"), ("policy", "a policy")]
 
     kind = models.CharField(max_length=8, choices=KINDS)
     subject = models.CharField(max_length=120)

@@ -70,7 +70,17 @@ from .sources import (
     rotate_secret,
     save_source,
 )
-from .steps import LONGEST_UNDO, Step, archive_policy, check_policy, confirm_approve, effective_fallback, save_policy, steps_of
+from .steps import (
+    LONGEST_UNDO,
+    Step,
+    archive_policy,
+    check_policy,
+    confirm_approve,
+    effective_fallback,
+    save_policy,
+    steps_of,
+    wanted_of,
+)
 from .versions import diff, versions_of
 
 __all__ = [
@@ -147,6 +157,7 @@ __all__ = [
     "versions_of",
     "waiting",
     "waiting_changes",
+    "wanted_of",
     "wishes_of",
     "withdraw_change",
 ]

@@ -9,9 +9,10 @@ from django.db.models import F
 
 from escalations import audit, clock, outbox
 from escalations.errors import NotAllowed
-from escalations.models import Change, Notice, Person, RoutingRule, Source, Trigger
+from escalations.models import Change, EscalationPolicy, Notice, Person, RoutingRule, Source, Trigger
 from escalations.states import ChangeState, Sending
 
+from . import puppets
 from .changes import subject_of
 from .versions import kind_of, values_of
 
@@ -19,16 +20,18 @@ TRIGGER_FIELDS = ("description", "enabled", "role", "policy", "settings")
 ONE_AT_A_TIME = 0x72756C6573  # an advisory lock: what a rule lets go and what a source is believed are looked at together
 LONGEST_WHY = 2000
 
+Asking = RoutingRule | Trigger | Source | EscalationPolicy
+
 
 def one_at_a_time() -> None:
-    """Wait for, and hold until the transaction ends, the lock under which rules, triggers and sources are edited."""
+    """Wait for, and hold until the transaction ends, the lock under which rules, triggers, sources and policies are edited."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
 
 
-def base_of(row: RoutingRule | Trigger | Source, fields: tuple[str, ...]) -> str:
-    """Return what an edit was asked of: a rule's version, else the digest of the values."""
-    if isinstance(row, RoutingRule):
+def base_of(row: Asking, fields: tuple[str, ...]) -> str:
+    """Return what an edit was asked of: a rule's or policy's version, else the digest of the values."""
+    if isinstance(row, RoutingRule | EscalationPolicy):
         return str(row.version)
     said = json.dumps(values_of(row, fields), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(said.encode("utf-8", "backslashreplace")).hexdigest()
@@ -50,7 +53,7 @@ def needs_asking(reasons: list[str], *, actor: audit.Actor, person: Person | Non
 
 
 def ask(
-    row: RoutingRule | Trigger | Source, *, wanted: dict[str, Any], base: str, lowers: list[str], person: Person, why: str
+    row: Asking, *, wanted: dict[str, Any], base: str, lowers: list[str], person: Person, why: str
 ) -> Change:
     """Write down what somebody wants, instead of doing it. It takes the place of what waited for the same row before.
 
@@ -79,11 +82,12 @@ def ask(
 
 
 def seconds(change: Change, row: Any) -> list[Person]:
-    """Return who may confirm this: other administrators, but for who answers for the source it is about. One query."""
+    """Return who may confirm this: other administrators, but for who answers for the source it is about, and whom
+    who asked has just made. Two queries, more where somebody was made lately."""
     people = Person.objects.filter(is_staff=True, is_active=True).exclude(pk=change.asked_by_id).order_by("pk")
     if isinstance(row, Source):
         people = people.exclude(pk=row.owner_id).exclude(username=change.wanted.get("owner") or "")
-    return list(people)
+    return puppets.without(people, change.asked_by)
 
 
 def said_of(why: str, asked_by: audit.Actor | None) -> dict[str, Any]:

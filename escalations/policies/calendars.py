@@ -14,6 +14,8 @@ from escalations import audit, clock, worktime
 from escalations.errors import IllegalMove, Invalid
 from escalations.models import Calendar, EscalationPolicy, Holiday
 
+from .asked_less import effective_fallback
+from .asking import one_at_a_time, outdate
 from .changes import changes, problem, readable, stored, subject_of
 
 FIELDS = ("name", "time_zone", "hours", "country", "subdivision")
@@ -97,6 +99,7 @@ def save_calendar(calendar: Calendar, *, days: Iterable[Day], actor: audit.Actor
 
     What waits already keeps the copy it was given; the version rises with every change.
     """
+    one_at_a_time()
     old = stored(calendar)
     calendar.name, calendar.subdivision = calendar.name.strip(), calendar.subdivision.strip().upper()
     wanted = {day.day: day for day in days}
@@ -112,6 +115,7 @@ def save_calendar(calendar: Calendar, *, days: Iterable[Day], actor: audit.Actor
         return calendar
     if old is not None:
         calendar.version = old.version + 1
+        _ask_again(calendar, actor)
     calendar.save()
     Holiday.objects.filter(calendar=calendar).delete()
     Holiday.objects.bulk_create(
@@ -123,6 +127,25 @@ def save_calendar(calendar: Calendar, *, days: Iterable[Day], actor: audit.Actor
     return calendar
 
 
+def _ask_again(calendar: Calendar, actor: audit.Actor) -> None:
+    """Take away what a second administrator confirmed under other hours: a yes of silence, for the policies that go by them.
+
+    What the clock fills in itself takes hours away only. One query, three more a policy.
+    """
+    if actor == audit.CLOCK:
+        return
+    for policy in EscalationPolicy.objects.select_for_update(of=("self",)).filter(calendar=calendar, approve_confirmed_by__isnull=False):
+        policy.approve_confirmed_by = None
+        policy.version += 1
+        policy.save(update_fields=["approve_confirmed_by", "version"])
+        outdate(policy, actor=actor)
+        audit.record(
+            "policy.saved", actor=actor, subject=subject_of(policy), name=policy.name, version=policy.version,
+            changed={"calendar": {"old": str(calendar), "new": f"{calendar}, with other hours"}},
+            effective_fallback=str(effective_fallback(policy)),
+        )
+
+
 def holidays_of(calendar: Calendar) -> list[Day]:
     """Return a calendar's holidays. One query."""
     return [Day(one.day, one.name, one.filled_in) for one in calendar.holidays.all()]
@@ -131,6 +154,7 @@ def holidays_of(calendar: Calendar) -> list[Day]:
 def fill_in(calendar: Calendar, *, actor: audit.Actor) -> int:
     """Add this and next year's public holidays of its country that are not there yet; return how many came."""
     with transaction.atomic():
+        one_at_a_time()
         locked = Calendar.objects.select_for_update(of=("self",)).get(pk=calendar.pk)
         if locked.archived_at or not locked.country:
             return 0

@@ -9,8 +9,8 @@ from uuid import UUID
 from escalations import clock
 from escalations.errors import Invalid
 from escalations.floors import cel
-from escalations.floors.explain import marked_paths
 from escalations.floors.judge import facts_for_rules
+from escalations.floors.rulebook import marked_paths
 from escalations.models import Classification, Proposal, RoutingRule
 from escalations.states import Floor, RuleState
 

@@ -11,11 +11,11 @@ from escalations.errors import Invalid
 from escalations.floors.cel import Failed, compile_condition
 from escalations.floors.triggers import effective_settings, words_in_name
 from escalations.models import EscalationPolicy, RoutingRule, Source, Trigger
-from escalations.states import Fallback, Floor, RuleState, strictest
+from escalations.states import Floor, RuleState, strictest
 
-from .steps import effective_fallback
+from . import asked_less
 
-Lowerable = RoutingRule | Trigger | Source
+Lowerable = RoutingRule | Trigger | Source | EscalationPolicy
 
 BY = dict(RoutingRule.BY)
 MOST_NAMED = 5  # words or rules named in one sentence
@@ -27,14 +27,16 @@ WORDS = frozenset({"vague_words", "verbs", "phrases"})  # more of them only ever
 
 
 def lowers(old: Lowerable | None, new: Lowerable) -> list[str]:
-    """Return in words why this edit needs a second administrator; empty when it does not. At most four queries.
+    """Return in words why this edit needs a second administrator; empty when it does not. At most six queries.
 
     `old` is the row as it is stored, None for one that is new.
     """
     if isinstance(new, RoutingRule):
         return _of_rule(old if isinstance(old, RoutingRule) else None, new)
     if isinstance(new, Trigger):
-        return _of_trigger(old, new) if isinstance(old, Trigger) else []
+        return _of_trigger(old, new) + asked_less.of_trigger(old, new) if isinstance(old, Trigger) else []
+    if isinstance(new, EscalationPolicy):
+        return asked_less.of_policy(old if isinstance(old, EscalationPolicy) else None, new)
     return _of_source(old if isinstance(old, Source) else None, new)
 
 
@@ -51,7 +53,7 @@ def _of_rule(old: RoutingRule | None, new: RoutingRule) -> list[str]:
         said += _strict(was, now)
     if was is not None and was.floor == Floor.AUTO:
         said += _conflicts_ended(was, now)
-    return said + _nobody_answers(was, now)
+    return said + asked_less.of_rule(was, now)
 
 
 def _auto(was: RoutingRule | None, now: RoutingRule) -> list[str]:
@@ -101,28 +103,6 @@ def _conflicts_ended(was: RoutingRule, now: RoutingRule | None) -> list[str]:
     if not freed:
         return []
     return [f"It is in conflict with {_named(freed)}, which sends what both match to a person; that would end."]
-
-
-def _nobody_answers(was: RoutingRule | None, now: RoutingRule | None) -> list[str]:
-    """A rule may also point to a policy under which silence is a yes."""
-    if (was.policy_id if was else None) == (now.policy_id if now else None):
-        raised = was is not None and now is not None and now.priority > was.priority
-        if not (raised and now is not None and now.policy_id and _says_yes(now.policy)):
-            return []
-        return [f"Its priority rises, so its policy “{now.policy.name}”, which approves what nobody answers, would hold more often."]
-    if not _says_yes(_policy_of(now)) or _says_yes(_policy_of(was)):
-        return []
-    return ["What nobody answers in time could be approved: the policy that would hold says so."]
-
-
-def _policy_of(rule: RoutingRule | None) -> EscalationPolicy | None:
-    if rule is not None and rule.policy_id:
-        return rule.policy
-    return EscalationPolicy.objects.filter(is_default=True).first()
-
-
-def _says_yes(policy: EscalationPolicy | None) -> bool:
-    return policy is not None and effective_fallback(policy) == Fallback.APPROVE
 
 
 def same_text(one: str, other: str) -> bool:
@@ -262,7 +242,14 @@ def _of_source(old: Source | None, new: Source) -> list[str]:
         one.strip().lower() for one in new.known_irreversible
     }):
         said.append(f"{_named(gone)} would no longer count as irreversible.")
+    if new.may_chat and not (old is not None and old.may_chat) and (open_to := _decided_in_chats()):
+        said.append(f"What it asks could be decided by a button in a chat, where {_named(open_to)} holds.")
     return said
+
+
+def _decided_in_chats() -> list[str]:
+    """Return the policies that let a chat decide. One query."""
+    return list(EscalationPolicy.objects.filter(archived_at=None).exclude(chat_up_to="").values_list("name", flat=True))
 
 
 def reads_path(rule: RoutingRule, path: str) -> bool:

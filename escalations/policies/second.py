@@ -4,6 +4,8 @@ Everything is checked again when it is confirmed. Who asked cannot confirm, nor 
 asked of something that has moved since is outdated and never comes to hold.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +13,10 @@ from django.db import models, transaction
 
 from escalations import audit
 from escalations.errors import AlreadySettled, ChangedSinceSeen, IllegalMove, Invalid, NotAllowed, OwnRequest
-from escalations.models import Change, Person, RoutingRule, Source, Trigger
+from escalations.models import Change, EscalationPolicy, Person, RoutingRule, Source, Trigger
 from escalations.states import ChangeState
 
-from . import rules, sources
+from . import puppets, rules, sources, steps
 from .asking import TRIGGER_FIELDS, base_of, one_at_a_time, seconds, settle, waiting
 from .changes import problem, stored
 from .lowering import lowers
@@ -26,7 +28,10 @@ __all__ = [
 
 MODELS: dict[str, tuple[type[models.Model], tuple[str, ...]]] = {
     "rule": (RoutingRule, RULE_FIELDS), "trigger": (Trigger, TRIGGER_FIELDS), "source": (Source, sources.FIELDS),
+    "policy": (EscalationPolicy, steps.FIELDS),
 }
+
+Row = RoutingRule | Trigger | Source | EscalationPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,15 @@ def asked(change: Change) -> Asked:
     row, fields = _row(change)
     wanted: Any = _row(change)[0]
     try:
-        put(wanted, change.wanted)
+        put(wanted, {field: value for field, value in change.wanted.items() if field in fields})
     except Invalid:
         wanted = None
+    now = values_of(row, fields)
+    then = {field: change.wanted.get(field) for field in fields}
+    if isinstance(row, EscalationPolicy):
+        now, then["steps"] = steps.wanted_of(row, steps.steps_of(row)), change.wanted["steps"]
     return Asked(
-        change, row, wanted, differences(values_of(row, fields), {field: change.wanted.get(field) for field in fields}),
+        change, row, wanted, differences(now, then),
         moved=change.state == ChangeState.WAITING and base_of(row, fields) != change.base,
     )
 
@@ -66,7 +75,8 @@ def _row(change: Change) -> tuple[Any, tuple[str, ...]]:
 
 
 def may_confirm(change: Change, person: Person, row: Any = None) -> str:
-    """Return why this person may not be the second administrator, in words; "" when they may. One or two queries for a source's."""
+    """Return why this person may not be the second administrator, in words; "" when they may. Up to three queries, more where one
+    of the two was made by somebody lately."""
     if not (person.is_active and person.is_staff):
         return "Only an administrator may confirm this."
     if change.asked_by_id == person.pk:
@@ -75,7 +85,13 @@ def may_confirm(change: Change, person: Person, row: Any = None) -> str:
         row = row or _row(change)[0]
         if row.owner_id == person.pk or change.wanted.get("owner") == person.username:
             return "Who answers for a source cannot say how much it is believed."
-    return ""
+    return puppets.why_not_two(change.asked_by, person)
+
+
+def shown_of(change: Change) -> str:
+    """Return what a change is known by on the page it is confirmed from: what it was asked of, and what it was said to lower."""
+    said = hashlib.sha256(json.dumps(change.lowers).encode()).hexdigest()
+    return f"{change.base} {said[:16]}"
 
 
 def nobody_can(change: Change) -> bool:
@@ -83,20 +99,21 @@ def nobody_can(change: Change) -> bool:
     return not seconds(change, _row(change)[0])
 
 
-def confirm_change(change: Change, *, person: Person, seen: str | None = None) -> RoutingRule | Trigger | Source:
+def confirm_change(change: Change, *, person: Person, seen: str | None = None) -> Row:
     """Let a second administrator say yes: what was asked holds from now on. Returns the row as saved.
 
-    `seen` is the `base` of the change that was shown. Raises NotAllowed, OwnRequest, AlreadySettled (somebody was faster),
-    ChangedSinceSeen (what it was asked of moved: it is outdated then), Invalid (it is no longer possible; it goes on waiting).
+    `seen` is what was shown, as `shown_of` says it. Raises NotAllowed, OwnRequest, AlreadySettled (somebody was faster),
+    ChangedSinceSeen (what it was asked of moved: it is outdated then; or it would do more by now than was told: it goes on waiting),
+    Invalid (it is no longer possible; it goes on waiting).
     """
     with transaction.atomic():
         row = _confirmed(change, person, seen)
-    if row is None:  # said after the commit: that it is outdated has to stay
-        raise ChangedSinceSeen("What this was asked of was changed meanwhile, so it is outdated. Ask for it again.")
+    if isinstance(row, str):  # said after the commit: what became of the question has to stay
+        raise ChangedSinceSeen(row)
     return row
 
 
-def _confirmed(change: Change, person: Person, seen: str | None) -> RoutingRule | Trigger | Source | None:
+def _confirmed(change: Change, person: Person, seen: str | None) -> Row | str:
     one_at_a_time()
     locked = _still_waiting(change)
     if not (person.is_active and person.is_staff):
@@ -112,11 +129,15 @@ def _confirmed(change: Change, person: Person, seen: str | None) -> RoutingRule 
     if base_of(old, fields) != locked.base:
         settle(locked, ChangeState.OUTDATED, said="What it was asked of was changed meanwhile.", by=None)
         audit.record("change.outdated", actor=actor, subject=locked.subject, name=locked.name, change=locked.pk, said=locked.said)
-        return None
-    if seen is not None and seen != locked.base:
+        return "What this was asked of was changed meanwhile, so it is outdated. Ask for it again."
+    if seen is not None and seen != shown_of(locked):
         raise ChangedSinceSeen("This changed since you saw it. Read it again before you confirm.")
     put(row, {field: value for field, value in locked.wanted.items() if field in fields})
     reasons = lowers(old, row)
+    if set(reasons) - set(locked.lowers):  # a policy it names may have been edited, or another may have its name now
+        locked.lowers = reasons
+        locked.save(update_fields=["lowers"])
+        return "By now it would do more than what you were told. Read it again before you confirm."
     settle(locked, ChangeState.CONFIRMED, said="", by=person)
     audit.record(
         "change.confirmed", actor=actor, subject=locked.subject, name=locked.name, change=locked.pk, asked_by=asker.id, lowers=reasons,
@@ -127,6 +148,10 @@ def _confirmed(change: Change, person: Person, seen: str | None) -> RoutingRule 
     if isinstance(row, Trigger):
         rules.check_trigger(row)
         return rules.write_trigger(row, old, actor=actor, why=locked.why, asked_by=asker)
+    if isinstance(row, EscalationPolicy):
+        written = steps.steps_wanted(locked.wanted)
+        steps.check_policy(row, written)
+        return steps.write_policy(row, old, steps=written, actor=actor, wanted_by=locked.asked_by, why=locked.why, asked_by=asker)
     sources.check_source(row)
     return sources.write_source(row, old, actor=actor, why=locked.why, asked_by=asker)
 

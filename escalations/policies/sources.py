@@ -84,7 +84,7 @@ def save_source(
     wanted = values_of(source, FIELDS)
     if old is not None:
         return ask(old, wanted=wanted, base=base_of(old, FIELDS), lowers=reasons, person=person, why=why)
-    source.authoritative_paths, source.is_demo = [], False
+    source.authoritative_paths, source.is_demo, source.may_chat = [], False, False
     if lowers(None, source):
         source.owner = None  # a live rule goes by who answers for a source
     write_source(source, None, actor=actor, why=why)

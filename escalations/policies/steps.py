@@ -3,15 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 
 from escalations import audit, clock, worktime
 from escalations.errors import ChangedSinceSeen, IllegalMove, Invalid, NotAllowed, OwnRequest
-from escalations.models import EscalationPolicy, EscalationStep, Person, Role, RoutingRule, Trigger
+from escalations.models import Change, EscalationPolicy, EscalationStep, Person, Role, RoutingRule, Trigger
 from escalations.states import Fallback, Risk, RuleState
 
+from . import puppets
+from .asked_less import effective_fallback
+from .asking import ask, base_of, needs_asking, one_at_a_time, outdate, said_of
 from .changes import changes, problem, readable, stored, subject_of
+from .lowering import lowers
+from .versions import values_of
 
 FIELDS = (
     "name", "description", "expires_after", "fallback", "valid_for", "undo_seconds", "quorum", "calendar", "chat_up_to", "is_default",
@@ -34,13 +40,6 @@ class Step:
 
     def said(self) -> dict[str, object]:
         return {"role": self.role.name, "after": self.after.total_seconds(), "repeat": self.repeat}
-
-
-def effective_fallback(policy: EscalationPolicy) -> Fallback:
-    """Return what really happens when nobody answers: an approve that no second administrator confirmed is a reject."""
-    if policy.fallback == Fallback.APPROVE and policy.approve_confirmed_by_id is None:
-        return Fallback.REJECT
-    return Fallback(policy.fallback)
 
 
 def check_policy(policy: EscalationPolicy, steps: Sequence[Step]) -> None:
@@ -91,16 +90,48 @@ def _calendar_problems(policy: EscalationPolicy) -> list[dict[str, str]]:
 
 @transaction.atomic
 def save_policy(
-    policy: EscalationPolicy, *, steps: Sequence[Step], actor: audit.Actor, person: Person | None = None
-) -> EscalationPolicy:
-    """Save a policy and its steps, in the order given.
+    policy: EscalationPolicy, *, steps: Sequence[Step], actor: audit.Actor, person: Person | None = None, why: str = ""
+) -> EscalationPolicy | Change:
+    """Save a policy and its steps, in the order given; or ask for it, where it would ask less of people than what holds now.
 
+    Nothing of such an edit is saved (`lowers`: fewer signatures, chats that decide more, for what goes by it): the Change that waits
+    for a second administrator is returned. A policy that is new is saved without being the default then.
     A fallback `approve` needs `person`, who then has asked for it; it counts as `reject` until another administrator confirms
     exactly this version (`confirm_approve`). Every later edit takes the confirmation away again.
     """
+    one_at_a_time()
     old = stored(policy)
     policy.name = policy.name.strip()
     check_policy(policy, steps)
+    reasons = lowers(old, policy)
+    if not needs_asking(reasons, actor=actor, person=person) or person is None:
+        return write_policy(policy, old, steps=steps, actor=actor, wanted_by=person, why=why)
+    wanted = wanted_of(policy, steps)
+    if old is None:
+        policy.is_default = False
+        write_policy(policy, None, steps=steps, actor=actor, wanted_by=person, why=why)
+        old = policy
+    return ask(old, wanted=wanted, base=base_of(old, FIELDS), lowers=reasons, person=person, why=why)
+
+
+def wanted_of(policy: EscalationPolicy, steps: Sequence[Step]) -> dict[str, Any]:
+    """Return a policy with its steps as JSON, as a Change keeps it."""
+    return values_of(policy, FIELDS) | {"steps": [step.said() for step in steps]}
+
+
+def steps_wanted(wanted: dict[str, Any]) -> list[Step]:
+    """Return the steps that `wanted_of` wrote. One query. Raises Invalid where a role is gone."""
+    roles = {role.name: role for role in Role.objects.filter(name__in=[step["role"] for step in wanted["steps"]])}
+    if gone := sorted({step["role"] for step in wanted["steps"]} - set(roles)):
+        raise Invalid([problem("steps", "gone", f"“{name}” is not there any more.") for name in gone])
+    return [Step(roles[step["role"]], timedelta(seconds=step["after"]), step["repeat"]) for step in wanted["steps"]]
+
+
+def write_policy(
+    policy: EscalationPolicy, old: EscalationPolicy | None, *, steps: Sequence[Step], actor: audit.Actor,
+    wanted_by: Person | None = None, why: str = "", asked_by: audit.Actor | None = None,
+) -> EscalationPolicy:
+    """Write a checked policy, its steps and the entry; nothing when nothing changed. `old` is as stored, and locked."""
     changed = changes(old, policy, FIELDS)
     before = steps_of(policy) if old is not None else []
     if [step.said() for step in before] != [step.said() for step in steps]:
@@ -110,14 +141,15 @@ def save_policy(
     policy.approve_confirmed_by = None
     policy.approve_asked_by = None
     if policy.fallback == Fallback.APPROVE:
-        if person is None:
+        if wanted_by is None:
             raise Invalid([problem("fallback", "needs_a_person", "Only an administrator may ask for a yes without anybody.")])
-        policy.approve_asked_by = person
+        policy.approve_asked_by = wanted_by
     if old is not None:
         policy.version = old.version + 1
     if policy.is_default:
         _take_default_from_others(policy, actor)
     policy.save()
+    outdate(policy, actor=actor)
     policy.steps.all().delete()
     EscalationStep.objects.bulk_create(
         EscalationStep(policy=policy, position=position, role=step.role, after=step.after, repeat=step.repeat)
@@ -125,7 +157,7 @@ def save_policy(
     )
     audit.record(
         "policy.saved", actor=actor, subject=subject_of(policy), name=policy.name, version=policy.version, changed=changed,
-        effective_fallback=str(effective_fallback(policy)),
+        effective_fallback=str(effective_fallback(policy)), **said_of(why, asked_by),
     )
     return policy
 
@@ -152,6 +184,7 @@ def confirm_approve(policy: EscalationPolicy, *, person: Person, version: int) -
 
     Raises ChangedSinceSeen, IllegalMove (nothing to confirm), NotAllowed (no administrator), OwnRequest (who asked for it).
     """
+    one_at_a_time()
     locked = EscalationPolicy.objects.select_for_update(of=("self",)).get(pk=policy.pk)
     if not (person.is_active and person.is_staff):
         raise NotAllowed("Only an administrator may confirm this.")
@@ -161,6 +194,8 @@ def confirm_approve(policy: EscalationPolicy, *, person: Person, version: int) -
         raise IllegalMove("There is nothing to confirm: either it is confirmed, or its fallback is no approve.")
     if locked.approve_asked_by_id == person.pk:
         raise OwnRequest("Who asked for a yes without anybody cannot be the one who confirms it.")
+    if locked.approve_asked_by and (why := puppets.why_not_two(locked.approve_asked_by, person)):
+        raise OwnRequest(why)
     locked.approve_confirmed_by = person
     locked.save(update_fields=["approve_confirmed_by"])
     audit.record(

@@ -157,6 +157,6 @@ def versions_of(rule: RoutingRule, limit: int = 50) -> list[tuple[RuleVersion, l
     return [(row, diff(old, row)) for row, old in list(zip(rows, before, strict=True))[:limit]]
 
 
-def kind_of(row: RoutingRule | Trigger | Source) -> str:
+def kind_of(row: RoutingRule | Trigger | Source | EscalationPolicy) -> str:
     """Return what `Change.kind` calls this row."""
-    return {RoutingRule: "rule", Trigger: "trigger", Source: "source"}[type(row)]
+    return {RoutingRule: "rule", Trigger: "trigger", Source: "source", EscalationPolicy: "policy"}[type(row)]
