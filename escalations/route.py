@@ -12,7 +12,7 @@ from django.db.models import Q
 from escalations import clock, lifecycle, queue
 from escalations.floors import shadow
 from escalations.floors.facts import context_texts
-from escalations.floors.judge import Judgement, judge, tightened
+from escalations.floors.judge import Judgement, Known, judge, tightened
 from escalations.floors.risk import risk_of
 from escalations.floors.rulebook import Rulebook
 from escalations.models import Acknowledgement, Classification, Incident, Proposal, RoutingRule, ShadowVerdict, Work
@@ -121,14 +121,21 @@ def _judged(work: Work, rulebook: Rulebook, incident: Incident, proposal: Propos
         return without_judgement(rulebook, incident, words, f"could not be routed: {work.error or 'its worker never finished'}")
     try:
         with transaction.atomic():  # a savepoint: a query that fails inside must not take the routing with it
-            before = failed_before(incident) if proposal.revision > 1 else []
-            held = held_by_the_past(incident, proposal) or (before[0]["why"] if before else "")
-            added = [pair for item in incident.added_context.all() for pair in context_texts(item.context)]
-            return judge(rulebook, incident, proposal, words, held=held, fired_before=before, texts=added)
+            return judge(rulebook, incident, proposal, words, **known_of(incident, proposal))
     except Exception as error:
         logger.exception("judging failed", extra={"incident": str(incident.pk)})
         why = f"could not be judged: {type(error).__name__}"
         return without_judgement(rulebook, incident, words, why)
+
+
+def known_of(incident: Incident, proposal: Proposal, stored: bool = True) -> Known:
+    """Return what is known of a proposal before it is judged. Of one that is not `stored` less can be. About three queries."""
+    before = failed_before(incident) if stored and proposal.revision > 1 else []
+    return Known(
+        held=held_by_the_past(incident, proposal) or (before[0]["why"] if before else ""),
+        fired_before=before,
+        texts=[pair for item in incident.added_context.all() for pair in context_texts(item.context)] if stored else [],
+    )
 
 
 def without_judgement(rulebook: Rulebook, incident: Incident, words: list[Classification], why: str) -> Judgement:

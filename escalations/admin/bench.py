@@ -13,13 +13,13 @@ from escalations.classify import rules as rules_engine
 from escalations.errors import Invalid
 from escalations.floors import cel
 from escalations.floors.explain import Explanation, explain
-from escalations.floors.facts import context_texts, facts_of
+from escalations.floors.facts import facts_of
 from escalations.floors.judge import facts_for_rules
 from escalations.floors.names import Name, names_of
 from escalations.floors.rulebook import Rulebook
 from escalations.lifecycle.sources import words_of
 from escalations.models import Classification, Incident, Proposal, RoutingRule, Source
-from escalations.route import acknowledgement_of, failed_before, held_by_the_past
+from escalations.route import acknowledgement_of, known_of
 from escalations.states import Kind, RuleState, Severity
 
 RECENT = 12
@@ -126,12 +126,8 @@ def pasted(text: str, source: Source) -> Case:
 
 def tried(case: Case, rule: RoutingRule | None = None) -> Explanation:
     """Return what would become of a case now, as `route` would judge it. About a dozen queries, all of them reading."""
-    texts = [pair for item in case.incident.added_context.all() for pair in context_texts(item.context)] if case.stored else []
-    before = failed_before(case.incident) if case.stored and case.proposal.revision > 1 else []
-    held = held_by_the_past(case.incident, case.proposal) or (before[0]["why"] if before else "")
-    return explain(
-        Rulebook.load(), case.incident, case.proposal, case.words, held=held, fired_before=before, texts=texts, as_live=rule
-    )
+    known = known_of(case.incident, case.proposal, case.stored)
+    return explain(Rulebook.load(), case.incident, case.proposal, case.words, as_live=rule, **known)
 
 
 def sample(wanted: str, kind: str = "", action: str = "") -> Case | None:

@@ -8,8 +8,8 @@ from django import forms
 from escalations import policies
 from escalations.floors import builder
 from escalations.floors.builder import Row, Rows
-from escalations.floors.explain import marked_paths
 from escalations.floors.names import EXAMPLES, Place, place_of
+from escalations.floors.rulebook import marked_paths
 from escalations.models import EscalationPolicy, RoutingRule
 from escalations.states import Floor, Kind
 

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_POST
 
 from escalations import policies
 from escalations.floors import builder
-from escalations.floors.explain import marked_paths
 from escalations.floors.names import EXAMPLES
+from escalations.floors.rulebook import marked_paths
 from escalations.models import RoutingRule
 from escalations.states import Floor, Kind, RuleState
 

@@ -118,12 +118,12 @@ class Bound:
                 self._data = {name: _present(name, self._facts, strict=False) for name in NAMES}
             return self._data
         data = {name: _present(name, self._facts, strict=True) for name in AUTO_NAMES}
-        granted = frozenset(_at(self._facts, "source.authoritative_paths") or ())
+        granted = frozenset(value_at(self._facts, "source.authoritative_paths") or ())
         for path in scope.paths:
             name = _name_of(path)
             if not any(path == one or path.startswith(f"{one}.") for one in granted):
                 continue  # not authoritative for this source: the name stays without a value, which is an error
-            value = _at(self._facts, name)
+            value = value_at(self._facts, name)
             if value is not None:
                 data[name] = _plain(value, strict=True)
         return data
@@ -215,7 +215,8 @@ def _name_of(path: str) -> str:
     return f"incident.{path}" if path.split(".", 1)[0] == "payload" else path
 
 
-def _at(facts: Any, name: str) -> Any:
+def value_at(facts: Any, name: str) -> Any:
+    """Return what a dotted name stands for in these facts; None where nothing stands there."""
     for part in name.split("."):
         if not isinstance(facts, Mapping):
             return None
@@ -224,7 +225,7 @@ def _at(facts: Any, name: str) -> Any:
 
 
 def _present(name: str, facts: Mapping[str, Any], *, strict: bool) -> Any:
-    value = _at(facts, name)
+    value = value_at(facts, name)
     return NAMES[name][1] if value is None else _plain(value, strict=strict)
 
 

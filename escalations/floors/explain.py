@@ -3,18 +3,17 @@
 `explain` judges, and tells; `recorded` tells what a proposal kept of its judgement. Neither writes anything.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Unpack
 
-from escalations.errors import Invalid
-from escalations.models import Classification, Incident, Proposal, Role, RoutingRule, Source
+from escalations.models import Classification, Incident, Proposal, Role, RoutingRule
 from escalations.models.people import QUEUE_MANAGER
 from escalations.states import Fallback, Floor, Kind, RuleState, State
 
 from . import cel
-from .judge import NEVER_ALONE, facts_for_rules, judge
-from .rulebook import LiveRule, Rulebook
+from .judge import NEVER_ALONE, Known, facts_for_rules, judge
+from .rulebook import LiveRule, Rulebook, marked_paths
 
 MATCH, NO_MATCH, FAILED, UNREADABLE = "match", "no match", "error", "unreadable"
 ENDS = {
@@ -81,11 +80,8 @@ def explain(
     incident: Incident,
     proposal: Proposal,
     words: Sequence[Classification],
-    *,
-    held: str = "",
-    fired_before: Iterable[dict[str, Any]] = (),
-    texts: Iterable[tuple[str, str]] = (),
     as_live: RoutingRule | None = None,
+    **known: Unpack[Known],
 ) -> Explanation:
     """Judge as `route` would and say why, with every rule's own verdict. Four queries at most; nothing is written.
 
@@ -94,13 +90,13 @@ def explain(
     paths = marked_paths()
     if as_live is not None:
         rulebook = _with(rulebook, as_live, paths)
-    judgement = judge(rulebook, incident, proposal, words, held=held, fired_before=fired_before, texts=texts)
+    judgement = judge(rulebook, incident, proposal, words, **known)
     facts = cel.bind(facts_for_rules(incident, proposal, words))
     live = {live.rule.pk for live in rulebook.rules}
     rest = RoutingRule.objects.exclude(state__in=[RuleState.ARCHIVED, RuleState.LIVE]).order_by("-priority", "name")
     kept = {entry.get("rule"): entry for entry in judgement.rules}
     told = [_verdict(one, facts, kept.get(one.rule.pk, {})) for one in rulebook.rules]
-    told_others = [_verdict(_read(rule, paths), facts, {}) for rule in rest if rule.pk not in live]
+    told_others = [_verdict(LiveRule.read(rule, paths), facts, {}) for rule in rest if rule.pk not in live]
     policy = rulebook.frozen(judgement.policy)
     settles = judgement.settles is not None and judgement.floor != Floor.REVIEW
     return _told(
@@ -128,12 +124,6 @@ def recorded(proposal: Proposal, names: Mapping[int, str] | None = None) -> Expl
         role="" if settled_alone else role, role_why=_role_why(proposal, role), category=proposal.category, severity=proposal.severity,
         confidence=proposal.confidence, rules=[_kept(entry) for entry in proposal.rules if entry.get("name")],
     )
-
-
-def marked_paths() -> frozenset[str]:
-    """Return every path an administrator marked authoritative for any source. One query."""
-    paths = Source.objects.exclude(authoritative_paths=[]).values_list("authoritative_paths", flat=True)
-    return frozenset(path for several in paths for path in several)
 
 
 def length(seconds: float) -> str:
@@ -291,14 +281,7 @@ def _verdict(live: LiveRule, facts: cel.Bound, kept: dict[str, Any]) -> RuleSaid
     return replace(told, verdict=MATCH, said=str(kept.get("unmet") or "")) if result else told
 
 
-def _read(rule: RoutingRule, paths: frozenset[str]) -> LiveRule:
-    try:
-        return LiveRule(rule, cel.compile_condition(rule.condition, auto=rule.floor == Floor.AUTO, authoritative=paths))
-    except Invalid as error:
-        return LiveRule(rule, cel.Failed(error.detail))
-
-
 def _with(rulebook: Rulebook, rule: RoutingRule, paths: frozenset[str]) -> Rulebook:
     """Return the rulebook with this rule live, whatever it is."""
-    rules = [live for live in rulebook.rules if live.rule.pk != rule.pk or rule.pk is None] + [_read(rule, paths)]
+    rules = [live for live in rulebook.rules if live.rule.pk != rule.pk or rule.pk is None] + [LiveRule.read(rule, paths)]
     return replace(rulebook, rules=sorted(rules, key=lambda live: (-live.rule.priority, live.rule.name)))

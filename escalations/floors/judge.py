@@ -6,7 +6,7 @@ lower the confidence. Only live rules whose condition reads nothing of it can le
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from escalations.authority import claims_to_be_ours
 from escalations.models import Classification, EscalationPolicy, Incident, Proposal, Role, RoutingRule
@@ -28,6 +28,14 @@ PATTERNS = {
     Kind.DRAFT: "review_gate", Kind.EXCEPTION: "exception", Kind.ALERT: "exception", Kind.HANDOFF: "exception",
     Kind.ACTION: "approval", Kind.QUESTION: "approval",
 }
+
+
+class Known(TypedDict, total=False):
+    """What is known of an incident before it is judged; all of it only tightens."""
+
+    held: str  # why a person must look whatever the rules say (law 12)
+    fired_before: Iterable[dict[str, Any]]  # triggers that stay
+    texts: Iterable[tuple[str, str]]  # further untrusted texts (context added later)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +66,17 @@ def judge(
     incident: Incident,
     proposal: Proposal,
     words: Sequence[Classification],
-    *,
-    held: str = "",
-    fired_before: Iterable[dict[str, Any]] = (),
-    texts: Iterable[tuple[str, str]] = (),
+    **known: Unpack[Known],
 ) -> Judgement:
-    """Judge one proposal of one incident. At most two queries (whom `on_behalf_of` names); reads `incident.source.owner`.
-
-    `held` says why a person must look whatever the rules say (law 12); `fired_before` are triggers that stay; `texts` are further
-    untrusted texts (context added later).
-    """
+    """Judge one proposal of one incident. At most two queries (whom `on_behalf_of` names); reads `incident.source.owner`."""
+    held = known.get("held", "")
     facts = facts_for_rules(incident, proposal, words)
     category, severity, confidence = (facts["classification"][name] for name in ("category", "severity", "confidence"))
     matched, errors = _matching(rulebook, facts)
     category = next((live.rule.category.name for live in matched if live.rule.category), category)
     severity = worst(severity, *(live.rule.severity for live in matched))
 
-    fired = [*fired_before, *_fired(rulebook, incident, proposal, words, facts, texts)]
+    fired = [*known.get("fired_before", ()), *_fired(rulebook, incident, proposal, words, facts, known.get("texts", ()))]
     fired += doubts_of(rulebook, words, confidence)
     if conflict := conflict_of(matched):
         fired.append(_trigger("policy_conflict", conflict, "rules"))

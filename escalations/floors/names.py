@@ -8,7 +8,7 @@ from typing import Any
 
 from escalations.errors import Invalid
 
-from .cel import AUTO_NAMES, NAMES, compile_condition
+from .cel import AUTO_NAMES, NAMES, compile_condition, value_at
 
 MOST_NAMES = 200
 LONGEST_VALUE = 120
@@ -95,7 +95,7 @@ def names_of(facts: Mapping[str, Any], authoritative: Iterable[str] = ()) -> lis
     paths = [f"incident.{path}" if path.split(".", 1)[0] == "payload" else path for path in authoritative]
     found = []
     for name in sorted(NAMES, key=lambda one: next(at for at, start in enumerate(ORDER) if one.startswith(start))):
-        value = _at(facts, name)
+        value = value_at(facts, name)
         if name in ("proposal.args", "incident.payload") and isinstance(value, Mapping) and value not in ({}, {"value": None}):
             found += [_name(path, one, paths) for path, one in _leaves(name, value)]
         else:
@@ -158,11 +158,3 @@ def _leaves(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
                 break
         return found
     return [(name, value)]
-
-
-def _at(facts: Any, name: str) -> Any:
-    for part in name.split("."):
-        if not isinstance(facts, Mapping):
-            return None
-        facts = facts.get(part)
-    return facts

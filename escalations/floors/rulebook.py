@@ -21,6 +21,14 @@ class LiveRule:
     rule: RoutingRule
     condition: Condition | Failed
 
+    @classmethod
+    def read(cls, rule: RoutingRule, paths: frozenset[str]) -> "LiveRule":
+        """Return a rule with its condition as it compiles where these paths are authoritative. No query."""
+        try:
+            return cls(rule, compile_condition(rule.condition, auto=rule.floor == Floor.AUTO, authoritative=paths))
+        except Invalid as error:
+            return cls(rule, Failed(error.detail))
+
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
@@ -45,15 +53,12 @@ class Rulebook:
     @classmethod
     def load(cls) -> "Rulebook":
         """Read everything a judgement needs."""
-        paths = frozenset(
-            path for one in Source.objects.exclude(authoritative_paths=[]).values_list("authoritative_paths", flat=True)
-            for path in one
-        )
+        paths = marked_paths()
         roles = {role.pk: role for role in Role.objects.all()}
         by_name = {role.name: role for role in roles.values()}
         policies = {policy.pk: policy for policy in EscalationPolicy.objects.prefetch_related("steps").order_by("pk")}
         heard = RoutingRule.objects.filter(state__in=[RuleState.LIVE, RuleState.SHADOW])
-        rules = [LiveRule(rule, _compile(rule, paths)) for rule in heard.select_related("category").order_by("-priority", "name")]
+        rules = [LiveRule.read(rule, paths) for rule in heard.select_related("category").order_by("-priority", "name")]
         return cls(
             rules=[live for live in rules if live.rule.state == RuleState.LIVE],
             shadow=[live for live in rules if live.rule.state == RuleState.SHADOW],
@@ -120,6 +125,12 @@ class Rulebook:
         return {"calendar": None, "calendar_failed": why} if why else {"calendar": calendar}
 
 
+def marked_paths() -> frozenset[str]:
+    """Return every path an administrator marked authoritative for any source. One query."""
+    paths = Source.objects.exclude(authoritative_paths=[]).values_list("authoritative_paths", flat=True)
+    return frozenset(path for several in paths for path in several)
+
+
 def _calendars(policies: Iterable[EscalationPolicy]) -> dict[int, dict[str, Any]]:
     """Return the calendars these policies go by. Two queries, none where there is no calendar."""
     wanted = {policy.calendar_id for policy in policies if policy.calendar_id}
@@ -127,10 +138,3 @@ def _calendars(policies: Iterable[EscalationPolicy]) -> dict[int, dict[str, Any]
         return {}
     now = clock.now()
     return {one.pk: one.frozen(now) for one in Calendar.objects.filter(pk__in=wanted).prefetch_related("holidays")}
-
-
-def _compile(rule: RoutingRule, paths: frozenset[str]) -> Condition | Failed:
-    try:
-        return compile_condition(rule.condition, auto=rule.floor == Floor.AUTO, authoritative=paths)
-    except Invalid as error:
-        return Failed(error.detail)
