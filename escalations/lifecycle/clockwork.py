@@ -20,6 +20,7 @@ from . import hold, moves, quorum
 from .stepping import milliseconds, step_up
 
 LATE = timedelta(minutes=2)  # a step that fired later than this was not waited out
+TOLD_WITHIN = timedelta(minutes=5)  # a step whose message left later than this was not waited out either: a minute's gathering, one retry
 WARN_BEFORE = timedelta(minutes=30)
 EXPIRED_AT_ONCE = 100  # who wants to decide one of the others must not wait for all
 # What a step needs of a proposal: thousands come due together after an outage, and the rest of the row is wide.
@@ -174,11 +175,12 @@ def _why_no_yes(proposal: Proposal) -> str | None:
         return "not every step was asked"
     if any(run.fired_at - run.due_at > LATE for run in runs):
         return "a step was asked late"
-    sent = set(
-        Notice.objects.filter(proposal=proposal, kind="escalated", state=Sending.SENT).values_list("step", flat=True)
-    )
+    told = Notice.objects.filter(proposal=proposal, kind="escalated", state=Sending.SENT, finished_at__isnull=False)
+    sent = dict(told.order_by("-finished_at").values_list("step", "finished_at"))  # the earliest of each step comes last, and stays
     if missing := [run.step for run in runs if run.step not in sent]:
         return f"nobody was reached for step {missing[0]}"
+    if late := [run.step for run in runs if sent[run.step] - run.fired_at > TOLD_WITHIN]:
+        return f"nobody was reached in time for step {late[0]}"
     return None
 
 

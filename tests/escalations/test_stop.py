@@ -26,21 +26,6 @@ def only_my_rules(db):
 
 
 @pytest.fixture
-def mona():
-    return PersonFactory(username="mona", first_name="Mona", last_name="Manager", roles=["manager"])
-
-
-@pytest.fixture
-def ada():
-    return PersonFactory(username="ada", first_name="Ada", last_name="Admin", is_staff=True)
-
-
-@pytest.fixture
-def rosa():
-    return PersonFactory(username="rosa", roles=["finance"])
-
-
-@pytest.fixture
 def stop(mona):
     return switch.stop_everything(person=mona, reason="Refunds go to strangers.")
 
@@ -183,7 +168,7 @@ def test_silence_is_no_yes_while_everything_is_stopped(mona, ada):
         proposal = ProposalFactory(policy=policy, step=1)
         due = clock.now() - timedelta(hours=1)
         StepRun.objects.create(proposal=proposal, step=1, role=manager, due_at=due, fired_at=due)
-        Notice.objects.create(kind="escalated", proposal=proposal, step=1, state=Sending.SENT)
+        Notice.objects.create(kind="escalated", proposal=proposal, step=1, state=Sending.SENT, finished_at=due)
         type(proposal).objects.filter(pk=proposal.pk).update(due_at=proposal.expires_at)
         with clock.frozen_at(proposal.expires_at):
             lifecycle.run_out(only=proposal.pk)

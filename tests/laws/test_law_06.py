@@ -144,7 +144,9 @@ def told_and_waited_out():
         due = clock.now()
         Proposal.objects.filter(pk=one.pk).update(due_at=one.expires_at)
         StepRun.objects.create(proposal=one, step=1, role=role("manager"), due_at=due, fired_at=due)
-        Notice.objects.create(kind="escalated", proposal=one, step=1, state="sent", address="m@acme.example", next_try_at=None)
+        Notice.objects.create(
+            kind="escalated", proposal=one, step=1, state="sent", address="m@acme.example", next_try_at=None, finished_at=due
+        )
         return one
 
     return make

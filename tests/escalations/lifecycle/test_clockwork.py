@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 
 from escalations import clock, lifecycle
 from escalations.models import AuditEntry, Decision, Delivery, Incident, Notice, Proposal, Role, StepRun
@@ -108,12 +109,12 @@ def approving(steps):
     return ProposalFactory(policy={**steps, "fallback": "approve"})
 
 
-def run_through(proposal, *, sent=True, late=timedelta(0)):
+def run_through(proposal, *, sent=True, late=timedelta(0), told_after=timedelta(0)):
     for _ in proposal.policy["steps"]:
         with clock.frozen_at(Proposal.objects.get().due_at + late):
             lifecycle.run_out()
     if sent:
-        Notice.objects.update(state="sent")
+        Notice.objects.update(state="sent", finished_at=F("created_at") + told_after)
     with clock.frozen_at(proposal.expires_at):
         lifecycle.run_out()
     return Decision.objects.get()
@@ -129,6 +130,12 @@ def test_an_approving_fallback_approves_when_everybody_was_told_in_time(approvin
 
 def test_it_rejects_when_a_notice_was_never_sent(approving):
     assert run_through(approving, sent=False).type == "reject"
+
+
+@pytest.mark.parametrize(("told_after", "verdict"), [(timedelta(minutes=3), "approve"), (timedelta(minutes=30), "reject")])
+def test_it_rejects_when_people_were_told_long_after_they_were_asked(approving, told_after, verdict):
+    """Quiet hours, maintenance and a mail server that is down keep a message back: nobody can have let that time pass knowingly."""
+    assert run_through(approving, told_after=told_after).type == verdict
 
 
 def test_it_rejects_when_a_step_was_asked_late(approving):

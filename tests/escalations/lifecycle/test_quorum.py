@@ -30,11 +30,6 @@ TWO = {**STANDARD, "quorum": 2}
 
 
 @pytest.fixture
-def mona():
-    return PersonFactory(username="mona", first_name="Mona", last_name="Manager", roles=["manager"])
-
-
-@pytest.fixture
 def payment():
     return ProposalFactory(role=role("finance"), policy=TWO)
 
@@ -153,7 +148,7 @@ def test_silence_is_never_the_yes_of_several():
     Proposal.objects.update(due_at=proposal.expires_at)
     due = clock.now() - timedelta(hours=1)
     StepRun.objects.create(proposal=proposal, step=1, role=manager, due_at=due, fired_at=due)
-    Notice.objects.create(kind="escalated", proposal=proposal, step=1, state=Sending.SENT)
+    Notice.objects.create(kind="escalated", proposal=proposal, step=1, state=Sending.SENT, finished_at=due)
     with clock.frozen_at(proposal.expires_at):
         lifecycle.run_out()
     decision = Decision.objects.get()
