@@ -22,6 +22,7 @@ TURN_SECONDS = 1.0
 LONGEST_DUTY = 5.0  # seconds one duty may go on before the others have their turn, so that this process never looks dead
 SEAL_BATCH = 5_000
 PASS_ON_BATCH = 20  # absences that began
+CLIMB_BATCH = 1_000  # each look through 100,000 that wait with nobody takes a second or two, however many it finds
 WARN_BATCH = 200
 SETTLE_BATCH = 100  # signatures that can no longer be taken back; each is a transaction of its own
 RECONNECT_SECONDS = 2.0
@@ -34,6 +35,7 @@ class Duty:
     name: str
     every: float
     run: Callable[[], object]
+    rest: float = 0.0  # having found nothing to do, it waits so many times as long as looking took: looking is not all that is done
     last: float = float("-inf")
 
 
@@ -53,7 +55,7 @@ class Timers:
             Duty("settled", 1, lambda: drain(lifecycle.settle_held, self.stop, LONGEST_DUTY, SETTLE_BATCH)),
             Duty("fired", 1, lambda: self.steps.fire(self.stop, LONGEST_DUTY)),
             Duty("passed on", 1, lambda: drain(lifecycle.pass_on, self.stop, LONGEST_DUTY, PASS_ON_BATCH)),
-            Duty("climbed", 1, lambda: drain(lifecycle.climb, self.stop, LONGEST_DUTY)),
+            Duty("climbed", 1, lambda: drain(lifecycle.climb, self.stop, LONGEST_DUTY, CLIMB_BATCH), rest=20),
             Duty("lapsed", 1, lambda: drain(lifecycle.lapse_claims, self.stop, LONGEST_DUTY)),
             Duty("woken", 1, queue.wake_due),
             Duty("sealed", 1, lambda: drain(audit.seal, self.stop, LONGEST_DUTY, SEAL_BATCH)),
@@ -110,6 +112,8 @@ class Timers:
                 raise_if_lost(error)
                 did[duty.name] = f"failed: {type(error).__name__}"
                 logger.error("the duty %s failed: %s at %s", duty.name, type(error).__name__, queue.whence(error))
+            if duty.rest and not did[duty.name]:
+                duty.last += max(0.0, (time.monotonic() - now) * duty.rest - duty.every)
         return did
 
     def join_aside(self) -> None:
