@@ -1,5 +1,6 @@
 """Calendars: when people work, and on which days nobody does."""
 
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from escalations.models import Calendar, EscalationPolicy, Holiday
 from .asked_less import effective_fallback
 from .asking import one_at_a_time, outdate
 from .changes import changes, problem, readable, stored, subject_of
+from .steps import LONGEST_ON_THE_WALL
+
+logger = logging.getLogger(__name__)
 
 FIELDS = ("name", "time_zone", "hours", "country", "subdivision")
 MOST_HOLIDAYS = 400
@@ -78,6 +82,8 @@ def check_calendar(calendar: Calendar, days: Iterable[Day] = ()) -> None:
         errors.append(problem("holidays", "too_many", f"At most {MOST_HOLIDAYS} days."))
     if not errors and _never_opens(calendar, days):
         errors.append(problem("holidays", "never_opens", "With these holidays it does not open once in the next two years."))
+    if not errors and (names := _too_long_for(calendar, days)):
+        errors.append(problem("hours", "too_few", f"In so few hours these policies would take more than a year: {', '.join(names)}."))
     if errors:
         raise Invalid(errors)
 
@@ -88,9 +94,20 @@ def _regions(country: str) -> str:
 
 
 def _never_opens(calendar: Calendar, days: list[Day]) -> bool:
-    frozen = {"time_zone": calendar.time_zone, "hours": calendar.hours, "holidays": [day.day.isoformat() for day in days]}
     now = clock.now()
-    return not worktime.open_stretches([frozen], now, now + worktime.FARTHEST)
+    return not worktime.open_stretches([_as_frozen(calendar, days)], now, now + worktime.FARTHEST)
+
+
+def _too_long_for(calendar: Calendar, days: list[Day]) -> list[str]:
+    """Return the names of the policies that go by it and would take longer in it than may be saved. One query, none for a new one."""
+    users = EscalationPolicy.objects.filter(calendar=calendar, archived_at=None).order_by("name") if calendar.pk else []
+    now = clock.now()
+    open_for = worktime.between(_as_frozen(calendar, days), now, now + LONGEST_ON_THE_WALL) if users else 0.0
+    return [policy.name for policy in users if policy.expires_after.total_seconds() > open_for]
+
+
+def _as_frozen(calendar: Calendar, days: list[Day]) -> dict[str, object]:
+    return {"time_zone": calendar.time_zone, "hours": calendar.hours, "holidays": [day.day.isoformat() for day in days]}
 
 
 @transaction.atomic
@@ -171,7 +188,13 @@ def fill_in(calendar: Calendar, *, actor: audit.Actor) -> int:
 def fill_in_all() -> int:
     """Do so for every calendar of a country; return how many days came. For the timers, once a day."""
     calendars = list(Calendar.objects.filter(archived_at=None).exclude(country="").order_by("pk"))
-    return sum(fill_in(calendar, actor=audit.CLOCK) for calendar in calendars)
+    came = 0
+    for calendar in calendars:
+        try:
+            came += fill_in(calendar, actor=audit.CLOCK)
+        except Invalid as refused:  # the others get theirs; that its holidays end is among what is told to administrators
+            logger.error("the holidays of %s could not be filled in: %s", calendar.name, refused.errors[0]["detail"])
+    return came
 
 
 @transaction.atomic
