@@ -234,7 +234,7 @@ def test_it_costs_the_same_whatever_there_is_to_tell(page, ask, colleague):
         ContextItem.objects.create(incident=rich.incident, context=CONTEXT)
     counts = []
     for proposal in (bare, rich):
-        # session, person, roles, proposal and its veil; count and preferences; the list beside it; the glance; then one for each
+        # session, person, roles, whether all is stopped, proposal and its veil; count and preferences; the list beside it; the glance; then one for each
         # section, two for the precedents.
         with CaptureQueriesContext(connection) as counted:
             page.get(url(proposal))
