@@ -33,7 +33,7 @@ SELECT proposal.role_id, proposal.source_id,
             WHEN proposal.author = 'system' THEN 't ' || proposal.title ELSE 'd ' || proposal.args_digest END AS said,
        (array_agg(proposal.id ORDER BY proposal.routed_at, proposal.id))[1], count(*), min(proposal.routed_at)
 FROM escalations_proposal AS proposal JOIN escalations_incident AS incident ON incident.id = proposal.incident_id
-WHERE proposal.routed_at > %s AND NOT proposal.test AND NOT (proposal.asked = '{}') AND proposal.state = 'pending'
+WHERE proposal.routed_at >= %s AND NOT proposal.test AND NOT (proposal.asked = '{}') AND proposal.state = 'pending'
   AND proposal.role_id IS NOT NULL
 GROUP BY 1, 2, 3 ORDER BY 6 LIMIT %s
 """
@@ -97,7 +97,7 @@ def _new_work(since: datetime, now: datetime) -> tuple[int, datetime]:
 def _decided(since: datetime, now: datetime) -> tuple[int, datetime]:
     """Tell who had a hand in what others decided: who signed, wrote, was named, held it or moved it; return as `_new_work`."""
     decisions = list(
-        Decision.objects.filter(decided_at__gt=since, proposal__test=False)
+        Decision.objects.filter(decided_at__gte=since, proposal__test=False)
         .exclude(proposal__asked=[])
         .select_related("proposal__source", "proposal__role")
         .order_by("decided_at")[:MOST]

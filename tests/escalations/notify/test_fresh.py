@@ -8,6 +8,7 @@ from django.core import mail
 
 from escalations import clock, lifecycle, notify, outbox
 from escalations.models import Comment, Notice, Proposal
+from escalations.notify import fresh
 from escalations.states import Sending, State
 from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory, role
 
@@ -75,6 +76,28 @@ def test_what_came_while_nobody_looked_is_told_afterwards(finance, carl, time):
     waiting(finance)
     time(hours=5)
     assert notify.tell() == 1
+
+
+def test_a_look_that_ends_among_those_of_one_moment_leaves_none_out(finance, carl, time, monkeypatch):
+    """What one transaction of the clock settled, or one batch routed, may have one moment."""
+    monkeypatch.setattr(fresh, "MOST", 2)
+    proposals = waiting(finance, title="first", args={"order": 1})
+    time(seconds=1)
+    for number in (2, 3):
+        proposals += waiting(finance, title=f"order {number}", args={"order": number})
+    assert [notify.tell() for _ in range(4)] == [2, 1, 0, 0]
+
+    for proposal in proposals:
+        lifecycle.comment(proposal.pk, person=carl, text="Mine?")
+    mona = PersonFactory(roles=["manager"])
+    for proposal in proposals:
+        if proposal is proposals[1]:
+            time(seconds=1)
+        lifecycle.decide(
+            proposal.pk, person=mona, type="reject", reason="no", digest=proposal.args_digest,
+            version=Proposal.objects.get(pk=proposal.pk).version,
+        )
+    assert [notify.tell() for _ in range(4)] == [2, 1, 0, 0]
 
 
 def test_a_storm_of_alike_is_one_notice_each_and_says_how_many(finance, carl, time):
