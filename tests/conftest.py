@@ -11,6 +11,7 @@ from django_q.models import OrmQ
 from pytest_django.plugin import blocking_manager_key
 
 from escalations import clock, defaults
+from tests.factories import PersonFactory
 
 plain_flush = DatabaseOperations.sql_flush
 
@@ -63,6 +64,30 @@ def pytest_runtest_teardown(item, nextitem):
 @pytest.fixture(name="defaults")
 def the_defaults(db):
     """For a test that wants to say that it leans on the default rows, which are there anyway."""
+
+
+@pytest.fixture
+def rosa(db):
+    """A reviewer of finance."""
+    return PersonFactory(username="rosa", first_name="Rosa", last_name="Reviewer", roles=["finance"])
+
+
+@pytest.fixture
+def carl(db):
+    """Her colleague."""
+    return PersonFactory(username="carl", first_name="Carl", last_name="Colleague", roles=["finance"])
+
+
+@pytest.fixture
+def mona(db):
+    """The manager."""
+    return PersonFactory(username="mona", first_name="Mona", last_name="Manager", roles=["manager"])
+
+
+@pytest.fixture
+def ada(db):
+    """An administrator."""
+    return PersonFactory(username="ada", first_name="Ada", last_name="Admin", is_staff=True)
 
 
 @pytest.fixture

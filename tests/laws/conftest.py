@@ -8,7 +8,7 @@ from django.test import Client
 from escalations.models import Proposal
 from reviews import friction
 from tests.escalations.api.speaking import ACTION, Speaker, key_for, token_for
-from tests.factories import PersonFactory, SourceFactory
+from tests.factories import SourceFactory
 
 
 @pytest.fixture
@@ -19,24 +19,6 @@ def source(db):
 @pytest.fixture
 def agent(source):
     return Speaker(key_for(source), source=source)
-
-
-@pytest.fixture
-def rosa(db):
-    """A reviewer of finance."""
-    return PersonFactory(username="rosa", first_name="Rosa", last_name="Reviewer", roles=["finance"])
-
-
-@pytest.fixture
-def carl(db):
-    """Her colleague."""
-    return PersonFactory(username="carl", first_name="Carl", last_name="Colleague", roles=["finance"])
-
-
-@pytest.fixture
-def mona(db):
-    """The manager."""
-    return PersonFactory(username="mona", first_name="Mona", last_name="Manager", roles=["manager"])
 
 
 @pytest.fixture

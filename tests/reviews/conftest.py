@@ -8,14 +8,14 @@ from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, Sou
 
 
 @pytest.fixture
-def reviewer(db):
+def reviewer(rosa):
     """A member of finance."""
-    return PersonFactory(username="rosa", first_name="Rosa", last_name="Reviewer", roles=["finance"])
+    return rosa
 
 
 @pytest.fixture
-def colleague(db):
-    return PersonFactory(username="carl", first_name="Carl", last_name="Colleague", roles=["finance"])
+def colleague(carl):
+    return carl
 
 
 @pytest.fixture
@@ -62,6 +62,12 @@ def ask(db):
         return ProposalFactory(incident=IncidentFactory(source=source, **incident), **facts)
 
     return make
+
+
+def at(client, person):
+    """Return this client with the person signed in."""
+    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    return client
 
 
 def signature(proposal, **said):

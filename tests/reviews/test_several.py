@@ -6,30 +6,16 @@ from escalations import audit, lifecycle
 from escalations.models import Decision, Signature
 from reviews import groups, inbox
 from reviews.filters import Filters
-from tests.factories import STANDARD, IncidentFactory, PersonFactory, ProposalFactory, SourceFactory, role
+from tests.factories import STANDARD, IncidentFactory, ProposalFactory, SourceFactory, role
+from tests.reviews.conftest import at
 
 pytestmark = pytest.mark.django_db
 TWO = {**STANDARD, "quorum": 2}
 
 
 @pytest.fixture
-def rosa():
-    return PersonFactory(username="rosa", first_name="Rosa", last_name="Reviewer", roles=["finance"])
-
-
-@pytest.fixture
-def carl():
-    return PersonFactory(username="carl", first_name="Carl", last_name="Colleague", roles=["finance"])
-
-
-@pytest.fixture
 def payment():
     return ProposalFactory(role=role("finance"), policy=TWO)
-
-
-def at(client, person):
-    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def form(proposal, type="approve", **more):

@@ -7,7 +7,8 @@ from django.urls import reverse
 from escalations import lifecycle, standstill
 from escalations.models import Stop
 from escalations.policies import stop as switch
-from tests.factories import PersonFactory, ProposalFactory, role
+from tests.factories import ProposalFactory, role
+from tests.reviews.conftest import at
 
 pytestmark = pytest.mark.django_db
 URL = "/stop/"
@@ -15,28 +16,8 @@ BANNER = 'aria-label="Everything is stopped"'
 
 
 @pytest.fixture
-def mona():
-    return PersonFactory(username="mona", first_name="Mona", last_name="Manager", roles=["manager"])
-
-
-@pytest.fixture
-def ada():
-    return PersonFactory(username="ada", first_name="Ada", last_name="Admin", is_staff=True)
-
-
-@pytest.fixture
-def rosa():
-    return PersonFactory(username="rosa", roles=["finance"])
-
-
-@pytest.fixture
 def stop(mona):
     return switch.stop_everything(person=mona, reason="Refunds <b>go</b> to \u202estrangers.")
-
-
-def at(client, person):
-    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def test_a_reviewer_has_no_switch(client, rosa):

@@ -12,11 +12,6 @@ URL = "ntfys://tk_secret123@ntfy.example.com/mine"
 
 
 @pytest.fixture
-def rosa(db):
-    return PersonFactory(username="rosa", first_name="Rosa", last_name="Reviewer", roles=["finance"])
-
-
-@pytest.fixture
 def browser(signed_in, rosa):
     return signed_in(rosa)
 
