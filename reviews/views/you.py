@@ -104,17 +104,13 @@ def renew(request: HttpRequest) -> HttpResponse:
 def choose(request: HttpRequest) -> HttpResponse:
     """Keep what this person wants to be told, on record."""
     form = you_notices.WishesForm(request.user, request.POST)
-    if form.keep():
-        return done(request, "Kept: that is what you are told from now on.")
-    return page(request, PAGE, drawn(request, wishes_form=form), status=422)
+    return answered(request, form.keep(), "Kept: that is what you are told from now on.", wishes_form=form)
 
 
 def reach(request: HttpRequest) -> HttpResponse:
     """Add one more way to reach this person, on record."""
     form = you_notices.ChannelForm(request.POST)
-    if form.add(request.user):
-        return done(request, "Added. Send a test to see that it works.")
-    return page(request, PAGE, drawn(request, channel_form=form), status=422)
+    return answered(request, form.add(request.user), "Added. Send a test to see that it works.", channel_form=form)
 
 
 def act_on(request: HttpRequest) -> HttpResponse:
@@ -125,14 +121,17 @@ def act_on(request: HttpRequest) -> HttpResponse:
 def go_away(request: HttpRequest) -> HttpResponse:
     """Keep when this person is away, on record."""
     form = you_absence.AbsenceForm(request.user, request.POST)
-    if form.plan():
-        return done(request, "Kept. When it begins, what you hold passes on.")
-    return page(request, PAGE, drawn(request, absence_form=form), status=422)
+    return answered(request, form.plan(), "Kept. When it begins, what you hold passes on.", absence_form=form)
 
 
 def come_back(request: HttpRequest) -> HttpResponse:
     """End an absence of this person's, or take one back that has not begun."""
     return done(request, you_absence.call_off(request.user, request.POST.get("absence", "")))
+
+
+def answered(request: HttpRequest, kept: bool, what: str, **form: forms.BaseForm) -> HttpResponse:
+    """Say what was done, or show the form again with what is wrong in it (422)."""
+    return done(request, what) if kept else page(request, PAGE, drawn(request, **form), status=422)
 
 
 def done(request: HttpRequest, what: str) -> HttpResponse:
