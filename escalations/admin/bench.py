@@ -172,6 +172,8 @@ def _read(text: str) -> tuple[dict[str, Any], list[str]]:
             raise forms.ValidationError(f"{name} is an object.")
     if data["kind"] in (Kind.ACTION, Kind.DRAFT) and not data.get("proposal"):
         raise forms.ValidationError(f"An incident of kind {data['kind']} says in “proposal” what it wants to do.")
+    if not _are_texts((data.get("customer") or {}).get("flags")):
+        raise forms.ValidationError("customer.flags is a list of texts.")
     _check_proposal(data.get("proposal") or {})
     if not _storable(text, data):
         raise forms.ValidationError("It holds characters that cannot be stored.")
@@ -183,6 +185,8 @@ def _check_proposal(content: Mapping[str, Any]) -> None:
     for name, kind in (("action", str), ("description", str), ("impact", str), ("args", dict), ("draft", dict)):
         if content.get(name) is not None and not isinstance(content[name], kind):
             raise forms.ValidationError(f"proposal.{name} is {'a text' if kind is str else 'an object'}.")
+    if not _are_texts(content.get("allowed_decisions")):
+        raise forms.ValidationError("proposal.allowed_decisions is a list of texts.")
     if isinstance(content.get("confidence"), bool) or not isinstance(content.get("confidence", 0), int | float):
         raise forms.ValidationError("proposal.confidence is a number from 0 to 1.")
     if any(not isinstance(value, str) for value in (content.get("draft") or {}).values()):
@@ -190,6 +194,10 @@ def _check_proposal(content: Mapping[str, Any]) -> None:
     for name in ("action", "args", "draft"):
         if faults := canonical.check_signable(content.get(name), f"proposal.{name}"):
             raise forms.ValidationError(f"{faults[0]['pointer']}: {faults[0]['detail']}")
+
+
+def _are_texts(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(one, str) for one in value))
 
 
 def _is_deep(data: Any) -> bool:

@@ -247,6 +247,8 @@ def test_an_incident_that_never_came_is_judged_and_forgotten(admin, refund):
     ('{"kind": "action", "proposal": {"action": "x", "args": {"n": 99999999999999999999}}}', "proposal.args"),
     ('{"kind": "alert", "payload": ' + "[" * 5000 + "]" * 5000 + "}", "nested"), ('{"kind": "alert", "payload": ' + "[" * 90 + "]" * 90 + "}", "nested deeper"),
     ('{"kind": "alert", "title": "\\u0000"}', "cannot be stored"), ('{"kind": "alert", "title": "\\ud800"}', "cannot be stored"),
+    ('{"kind": "alert", "customer": {"flags": 3}}', "customer.flags is a list"), ('{"kind": "alert", "customer": {"flags": [[]]}}', "customer.flags is a list"),
+    ('{"kind": "action", "proposal": {"action": "x", "allowed_decisions": true}}', "allowed_decisions is a list"),
     ('{"kind": "draft", "proposal": {"draft": {"to": 3}}}', "parts of a draft"), ('{"kind": "action", "proposal": {"action": "x", "confidence": true}}', "confidence"),
 ])
 def test_what_cannot_be_judged_is_refused_in_words(admin, refund, pasted, said):
