@@ -35,6 +35,12 @@ def _chat(policy: EscalationPolicy) -> int:
     return CHAT.index(policy.chat_up_to) if policy.chat_up_to in CHAT else len(CHAT)
 
 
+def triggers_matter() -> bool:
+    """Return whether some policy does by silence, or lets a chat decide, what it would not with a trigger. One query."""
+    yes = Q(fallback=Fallback.APPROVE, approve_confirmed_by__isnull=False)
+    return bool(EscalationPolicy.objects.filter(yes | ~Q(chat_up_to=""), archived_at=None).exists())
+
+
 def default_policy() -> EscalationPolicy | None:
     return EscalationPolicy.objects.filter(is_default=True).first()
 

@@ -8,6 +8,8 @@ from django.db import models
 
 Change = dict[str, Any]
 
+HIDDEN = "It holds characters that are not seen, or turn what follows around. Whoever reads the name has to see what it says."
+
 
 def stored(edited: models.Model) -> Any:
     """Return the row as the database has it, locked until the transaction ends; None for one that is new. One query."""

@@ -14,6 +14,7 @@ from escalations.models import EscalationPolicy, RoutingRule, Source, Trigger
 from escalations.states import Floor, RuleState, strictest
 
 from . import asked_less
+from .conflicts import disagree
 
 Lowerable = RoutingRule | Trigger | Source | EscalationPolicy
 
@@ -53,6 +54,8 @@ def _of_rule(old: RoutingRule | None, new: RoutingRule) -> list[str]:
         said += _strict(was, now)
     if was is not None and was.floor == Floor.AUTO:
         said += _conflicts_ended(was, now)
+    if was is not None and now is not None and not said:
+        said += _conflicts_avoided(was, now)
     return said + asked_less.of_rule(was, now)
 
 
@@ -103,6 +106,18 @@ def _conflicts_ended(was: RoutingRule, now: RoutingRule | None) -> list[str]:
     if not freed:
         return []
     return [f"It is in conflict with {_named(freed)}, which sends what both match to a person; that would end."]
+
+
+def _conflicts_avoided(was: RoutingRule, now: RoutingRule) -> list[str]:
+    """A conflict is a trigger: it keeps silence from being a yes, and makes what a chat may not decide. At most two queries.
+
+    Where no policy knows either, a person looks all the same, and an edit that ends a conflict takes nothing away.
+    """
+    if (was.priority, was.floor, was.role_id) == (now.priority, now.floor, now.role_id) or not asked_less.triggers_matter():
+        return []
+    others = RoutingRule.objects.filter(state=RuleState.LIVE, priority=was.priority).exclude(pk=was.pk)
+    freed = [one.name for one in others if disagree(was, one) and not (now.priority == one.priority and disagree(now, one))]
+    return [f"policy_conflict would no longer fire for what {_named(freed)} matches too."] if freed else []
 
 
 def same_text(one: str, other: str) -> bool:

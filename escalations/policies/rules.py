@@ -11,18 +11,20 @@ from django.db import DatabaseError, transaction
 from escalations import audit, clock
 from escalations.errors import ChangedSinceSeen, IllegalMove, Invalid
 from escalations.floors.cel import compile_condition
+from escalations.floors.text import has_hidden
 from escalations.floors.triggers import DEFAULT_SETTINGS
 from escalations.models import Category, Change, Person, RoutingRule, RuleVersion, Source, Trigger
 from escalations.states import ALWAYS_ON, Floor, RuleState
 
 from . import versions
 from .asking import TRIGGER_FIELDS, ask, base_of, needs_asking, one_at_a_time, outdate, said_of
-from .changes import changes, problem, stored, subject_of
+from .changes import HIDDEN, changes, problem, stored, subject_of
 from .lowering import lowers
 from .versions import RULE_FIELDS, values_of
 
 CATEGORY_FIELDS = ("name", "description", "role", "guidance", "reject_reasons")
 SAVED_MEANWHILE = "Somebody saved this rule since you opened it. Look at it again before you save."
+LARGEST_SETTINGS = 20_000  # of a trigger, as JSON; the largest built-in ones have about a quarter of it
 MOST_LIVE = 200  # rules that are looked at for every incident; bench/rules.py says what they cost
 
 
@@ -31,6 +33,8 @@ def check_rule(rule: RoutingRule) -> None:
     errors = []
     if RoutingRule.objects.filter(name__iexact=rule.name.strip()).exclude(pk=rule.pk).exists():
         errors.append(problem("name", "taken", "Another rule has this name."))
+    if has_hidden(rule.name):
+        errors.append(problem("name", "hidden", HIDDEN))
     if rule.state == RuleState.LIVE and RoutingRule.objects.filter(state=RuleState.LIVE).exclude(pk=rule.pk).count() >= MOST_LIVE:
         errors.append(problem("state", "too_many", f"{MOST_LIVE} rules are live, which is the most. Archive one first."))
     errors += _condition_problems(rule)
@@ -221,6 +225,8 @@ def _settings_problems(given: Any, known: dict[str, Any]) -> list[dict[str, str]
     """Compare with the defaults' names and shapes, so that a slip of the pen does not silently turn a trigger deaf."""
     if not isinstance(given, dict):
         return [problem("settings", "not_an_object", "Settings are a JSON object.")]
+    if len(json.dumps(given)) > LARGEST_SETTINGS:
+        return [problem("settings", "too_large", f"Settings have at most {LARGEST_SETTINGS:,} characters: each incident is held against them.")]
     if not _storable(given):
         return [problem("settings", "not_storable", "NaN, Infinity, NUL and lone surrogates cannot be stored.")]
     errors = []

@@ -9,13 +9,14 @@ from django.db import transaction
 
 from escalations import audit, clock, worktime
 from escalations.errors import ChangedSinceSeen, IllegalMove, Invalid, NotAllowed, OwnRequest
+from escalations.floors.text import has_hidden
 from escalations.models import Change, EscalationPolicy, EscalationStep, Person, Role, RoutingRule, Trigger
 from escalations.states import Fallback, Risk, RuleState
 
 from . import puppets
 from .asked_less import effective_fallback
 from .asking import ask, base_of, needs_asking, one_at_a_time, outdate, said_of
-from .changes import changes, problem, readable, stored, subject_of
+from .changes import HIDDEN, changes, problem, readable, stored, subject_of
 from .lowering import lowers
 from .versions import values_of
 
@@ -47,6 +48,8 @@ def check_policy(policy: EscalationPolicy, steps: Sequence[Step]) -> None:
     errors = []
     if EscalationPolicy.objects.filter(name__iexact=policy.name.strip()).exclude(pk=policy.pk).exists():
         errors.append(problem("name", "taken", "Another policy has this name."))
+    if has_hidden(policy.name):
+        errors.append(problem("name", "hidden", HIDDEN))
     for field in ("expires_after", "valid_for"):
         if not SHORTEST <= getattr(policy, field) <= LONGEST:
             errors.append(problem(field, "out_of_range", "Between one minute and 90 days."))

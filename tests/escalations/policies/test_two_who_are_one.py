@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from escalations import audit, clock, policies
-from escalations.errors import ChangedSinceSeen, OwnRequest
+from escalations.errors import ChangedSinceSeen, Invalid, OwnRequest
 from escalations.models import Calendar, Change, EscalationPolicy, Notice, Person, Role, RoutingRule, Trigger
 from escalations.policies.second import lowers, nobody_can
 from tests.escalations.policies.asking import asked_of, facts, made, rule, save
@@ -200,7 +200,36 @@ def test_chats_are_opened_by_two(ada, bob):
     assert fresh(source).may_chat
 
 
+@pytest.mark.parametrize("edit", [{"priority": 11}, {"role": "support"}, {"role": None}])
+def test_a_conflict_is_not_avoided_alone_where_silence_or_a_chat_may_say_yes(ada, edit):
+    finance, support = Role.objects.get(name="finance"), Role.objects.get(name="support")
+    made(name="Other", priority=10, role=support)
+    one = made(priority=10, role=finance)
+    for field, value in edit.items():
+        setattr(one, field, support if value == "support" else value)
+    assert not lowers(fresh(one), one)
+    policy(chat_up_to="low")
+    assert "policy_conflict" in " ".join(save(one, ada).lowers)
+
+
 # -- what a name stands for
+
+
+def test_a_name_shows_what_it_says(ada):
+    for verb in (
+        lambda: save(rule(name="Refunds\u202eevil"), ada),
+        lambda: policies.save_policy(EscalationPolicy(name="calm\u200b"), steps=STEPS(), actor=of(ada), person=ada),
+    ):
+        with pytest.raises(Invalid, match="not seen"):
+            verb()
+
+
+def test_settings_of_a_trigger_stay_small_enough_to_be_asked_of_every_incident(ada):
+    trigger = Trigger.objects.get(name="irreversible")
+    trigger.settings = {"verbs": [f"verb{number}" for number in range(5_000)]}
+    with pytest.raises(Invalid, match="at most"):
+        save(trigger, ada)
+
 
 
 def test_a_name_that_means_something_else_since_it_was_read_is_read_again(ada, bob):
