@@ -18,7 +18,6 @@ from tests.escalations.deliver.world import (  # noqa: F401 - fixtures are found
     receiver,
     settled,
     source,
-    time,
     tries,
 )
 from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory

@@ -16,7 +16,6 @@ from tests.escalations.deliver.world import (  # noqa: F401 - fixtures are found
     receiver,
     settled,
     source,
-    time,
     tries,
 )
 from tests.factories import PersonFactory, SourceFactory, role

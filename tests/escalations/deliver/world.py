@@ -1,6 +1,5 @@
-"""What the delivery tests stand on: a receiver, a clock in hand, a source with a secret, a settled proposal."""
+"""What the delivery tests stand on: a receiver, a source with a secret, a settled proposal."""
 
-from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -24,22 +23,6 @@ def development(settings):
 def receiver():
     with fakes.listening() as listening:
         yield listening
-
-
-@pytest.fixture
-def time():
-    """A clock that stands still until the test moves it: `time(hours=2)`."""
-    with ExitStack() as stack:
-        at = clock.read()
-        stack.enter_context(clock.frozen_at(at))
-
-        def forward(**by):
-            nonlocal at
-            at += timedelta(**by)
-            stack.enter_context(clock.frozen_at(at))
-            return at
-
-        yield forward
 
 
 @pytest.fixture

@@ -3,19 +3,18 @@
 import json
 import signal
 import threading
-from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.core import mail
 
-from escalations import audit, clock, notify, outbox, policies, vault
+from escalations import audit, notify, outbox, policies, vault
 from escalations.models import Channel, Notice, NoticeWishes
 from escalations.notify import sending
 from escalations.senders import SendFailed, apprise
 from escalations.states import Sending
-from tests.factories import PersonFactory, ProposalFactory, role
+from tests.factories import PersonFactory, ProposalFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -73,29 +72,6 @@ def room():
 @pytest.fixture(autouse=True)
 def loopback(settings):
     settings.DEBUG = True
-
-
-@pytest.fixture
-def time():
-    with ExitStack() as stack:
-        now = clock.read()
-        stack.enter_context(clock.frozen_at(now))
-
-        def go(**by):
-            nonlocal now
-            now += timedelta(**by)
-            stack.enter_context(clock.frozen_at(now))
-
-        yield go
-
-
-@pytest.fixture
-def finance():
-    finance = role("finance")
-    finance.user_set.clear()
-    finance.notify_email = ""
-    finance.save()
-    return finance
 
 
 def channel(url, **whose):

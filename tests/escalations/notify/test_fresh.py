@@ -1,7 +1,5 @@
 """New work and decisions are told of, whoever looks and however often; what is alike is told once."""
 
-from contextlib import ExitStack
-from datetime import timedelta
 
 import pytest
 from django.core import mail
@@ -10,32 +8,9 @@ from escalations import clock, lifecycle, notify, outbox
 from escalations.models import Comment, Notice, Proposal
 from escalations.notify import fresh
 from escalations.states import Sending, State
-from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory, role
+from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def time():
-    with ExitStack() as stack:
-        now = clock.read()
-        stack.enter_context(clock.frozen_at(now))
-
-        def go(**by):
-            nonlocal now
-            now += timedelta(**by)
-            stack.enter_context(clock.frozen_at(now))
-
-        yield go
-
-
-@pytest.fixture
-def finance():
-    finance = role("finance")
-    finance.user_set.clear()
-    finance.notify_email = ""
-    finance.save()
-    return finance
 
 
 @pytest.fixture

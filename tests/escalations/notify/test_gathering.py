@@ -1,6 +1,5 @@
 """What people are told at once, together, later, or not at all."""
 
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from datetime import time as at
 from zoneinfo import ZoneInfo
@@ -16,30 +15,6 @@ from escalations.states import Sending, Severity, State
 from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory, role
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def time():
-    with ExitStack() as stack:
-        now = clock.read()
-        stack.enter_context(clock.frozen_at(now))
-
-        def go(moment=None, **by):
-            nonlocal now
-            now = moment or now + timedelta(**by)
-            stack.enter_context(clock.frozen_at(now))
-            return now
-
-        yield go
-
-
-@pytest.fixture
-def finance():
-    finance = role("finance")
-    finance.user_set.clear()
-    finance.notify_email = ""
-    finance.save()
-    return finance
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import re
 import smtplib
-from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -16,30 +15,6 @@ from escalations.states import Sending, State
 from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, role
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def time():
-    with ExitStack() as stack:
-        at = clock.read()
-        stack.enter_context(clock.frozen_at(at))
-
-        def forward(**by):
-            nonlocal at
-            at += timedelta(**by)
-            stack.enter_context(clock.frozen_at(at))
-            return at
-
-        yield forward
-
-
-@pytest.fixture
-def finance():
-    finance = role("finance")
-    finance.user_set.clear()
-    finance.notify_email = ""
-    finance.save()
-    return finance
 
 
 def tell(kind="escalated", **how):
