@@ -50,6 +50,13 @@ def test_whatever_stands_in_shadow_nothing_goes_another_way(source, live):
     assert not ShadowVerdict.objects.filter(proposal=before).exists()
 
 
+def test_what_a_test_key_posts_is_no_evidence_for_a_rule_in_shadow(source):
+    """Else whoever holds one could agree with a rule as often as it takes."""
+    shadowed = rule(state="shadow")
+    real, _ = routed(incident(source), incident(source, test=True))
+    assert [one.proposal_id for one in ShadowVerdict.objects.filter(rule=shadowed)] == [real.pk]
+
+
 def test_an_auto_rule_in_shadow_executes_nothing_however_hard_it_tries(source):
     """It matches everything, with the highest priority, and asks for nothing else."""
     shadowed = rule("let everything go", "true", state="shadow", priority=2**31 - 1)
