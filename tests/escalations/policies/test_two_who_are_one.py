@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 
 from escalations import audit, clock, policies
 from escalations.errors import ChangedSinceSeen, Invalid, OwnRequest
@@ -261,3 +262,23 @@ def test_a_calendar_under_a_yes_of_silence_takes_its_second_with_it(ada, bob):
     assert policies.effective_fallback(fresh(quick)) == "reject"
     policies.confirm_approve(quick, person=bob, version=fresh(quick).version)
     assert policies.effective_fallback(fresh(quick)) == "approve"
+
+
+def test_the_page_of_a_policy_says_what_waits_and_the_second_one_confirms_it(client, ada, bob):
+    one = policy()
+    made(policy=one)
+    page = reverse("admin:escalations_escalationpolicy_change", args=[one.pk])
+    form = {
+        "name": one.name, "description": "", "expires_after": "12:00:00", "fallback": "reject", "quorum": "1", "valid_for": "1 00:00:00",
+        "undo_seconds": "0", "chat_up_to": "", "calendar": "", "steps-TOTAL_FORMS": "0", "steps-INITIAL_FORMS": "0",
+    }
+    client.force_login(ada)
+    told = client.post(page, form, follow=True).content.decode()
+    assert "Proposed by" in told and "1 person instead of 3" in told and fresh(one).quorum == 3
+    change = Change.objects.get()
+    client.force_login(bob)
+    assert "1 person instead of 3" in client.get(reverse("admin:escalations_change_change", args=[change.pk])).content.decode()
+    act = reverse("admin:escalations_change_act", args=[change.pk, "confirm"])
+    assert client.post(act, {"seen": change.base}).status_code == 200 and fresh(one).quorum == 3
+    client.post(act, {"seen": client.get(act).context["form"].initial["seen"]})
+    assert fresh(one).quorum == 1 and policies.steps_of(fresh(one)) == []
