@@ -50,15 +50,16 @@ def django_db_setup(django_db_setup, django_db_blocker):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
     """A test that commits ends with empty tables; whoever comes next finds the defaults again."""
-    result = yield
-    marker = item.get_closest_marker("django_db")
-    commits = bool(marker and marker.kwargs.get("transaction")) or bool(
-        {"transactional_db", "live_server", "django_db_reset_sequences"} & set(item.fixturenames)
-    )
-    if commits and nextitem is not None:  # after the last one the database itself is gone
-        with item.config.stash[blocking_manager_key].unblock():
-            install_defaults()
-    return result
+    try:
+        return (yield)
+    finally:  # also where its own end complained: the next one is not to suffer for it
+        marker = item.get_closest_marker("django_db")
+        commits = bool(marker and marker.kwargs.get("transaction")) or bool(
+            {"transactional_db", "live_server", "django_db_reset_sequences"} & set(item.fixturenames)
+        )
+        if commits and nextitem is not None:  # after the last one the database itself is gone
+            with item.config.stash[blocking_manager_key].unblock():
+                install_defaults()
 
 
 @pytest.fixture(name="defaults")

@@ -34,6 +34,7 @@ PAGES = {
     "settled_file": None,
     "you": "/you/",
     "tokens": "/tokens/",
+    "stop": "/stop/",
 }
 MORE = {
     "inbox, nothing found": "/?q=zebra",
