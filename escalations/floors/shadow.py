@@ -16,7 +16,8 @@ def verdicts(rulebook: Rulebook, incident: Incident, proposal: Proposal, words: 
     """Return an unsaved verdict for every rule in shadow that matches, or that could not be answered. No query.
 
     `proposal` was just routed: it says where it went. Each rule is asked alone, as if it were the only one added to what the live
-    ones said. What a test key posted is no evidence. Whatever goes wrong here is logged and leaves out that one verdict: no routing waits for it or falls over it.
+    ones said. What a test key posted is no evidence. Whatever goes wrong here is logged and leaves out that one verdict: no routing
+    waits for it or falls over it.
     """
     if not rulebook.shadow or proposal.routed_at is None or incident.test:
         return []

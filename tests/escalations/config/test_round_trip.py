@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from escalations import audit, clock, config, policies
+from escalations.floors.text import has_hidden
 from escalations.models import (
     Calendar,
     Category,
@@ -24,6 +25,7 @@ from tests.factories import PersonFactory
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30)
 NAME = TEXT.map(str.strip).filter(bool)
+SEEN = NAME.filter(lambda name: not has_hidden(name))  # a rule's or policy's says what it shows
 SLUG = st.text("abcxyz09-_", min_size=1, max_size=12)
 MINUTES = st.integers(1, 600).map(lambda minutes: timedelta(minutes=minutes))
 CONDITIONS = st.sampled_from([
@@ -42,11 +44,11 @@ DAYS = st.dictionaries(st.dates(date(2027, 1, 1), date(2027, 12, 31)), NAME, max
 WORLD = st.fixed_dictionaries({
     "roles": st.dictionaries(NAME, TEXT, max_size=3),
     "calendars": st.dictionaries(NAME, st.tuples(HOURS, DAYS, st.sampled_from(["", "AT"])), max_size=2),
-    "policies": st.dictionaries(NAME, st.tuples(st.lists(MINUTES, max_size=3), st.sampled_from(["reject", "park"]), TEXT), max_size=3),
+    "policies": st.dictionaries(SEEN, st.tuples(st.lists(MINUTES, max_size=3), st.sampled_from(["reject", "park"]), TEXT), max_size=3),
     "categories": st.dictionaries(SLUG, st.tuples(TEXT, st.lists(NAME, max_size=3)), max_size=2),
     "triggers": st.fixed_dictionaries({"money_limit": st.integers(0, 10**9) | st.floats(0, 1e9), "money_words": st.lists(NAME, max_size=4)}),
     "sources": st.dictionaries(SLUG, st.tuples(TEXT, st.booleans(), st.lists(NAME, max_size=2)), max_size=2),
-    "rules": st.dictionaries(NAME, RULE, max_size=4),
+    "rules": st.dictionaries(SEEN, RULE, max_size=4),
 })  # fmt: skip
 
 
