@@ -160,7 +160,7 @@ def test_hostile_words_are_shown_and_do_nothing(admin, source, run_jobs):
     bad = routed(incident(source))[0]
     type(bad).objects.filter(pk=bad.pk).update(title=HOSTILE)
     says(person, bad, "reject")
-    saved = rule(name=HOSTILE[:60], state="draft")
+    saved = rule(name=HOSTILE.replace("\u202e", ""), state="draft")  # a rule's name holds nothing hidden
     ask_for(admin, "rule", saved.pk, form_of(saved))
     run_jobs()
 
