@@ -1,4 +1,4 @@
-"""A fortnight of 10,000 proposals in which nobody answers: each step fires once, at the moment a slow and obvious reckoning finds.
+"""A fortnight of proposals in which nobody answers: each step fires once, at the moment a slow and obvious reckoning finds.
 
 Four calendars in three zones, a country's holidays, the days on which Europe and America change their clocks, people who are away
 and timers that stood still for hours. The reckoning knows nothing of `worktime` or of `lifecycle`: it looks at the clock on the wall every
@@ -32,7 +32,6 @@ from tests.factories import PersonFactory, ProposalFactory, SourceFactory, role
 
 pytestmark = pytest.mark.django_db
 
-MANY = 10_000
 HALF = timedelta(minutes=30)
 BEGIN = datetime(2026, 10, 20, tzinfo=UTC)  # Europe changes on 25 October, America on 1 November
 END = BEGIN + timedelta(days=14)
@@ -167,14 +166,15 @@ HOLIDAYS: dict[str, set[str]] = {}
 # -- the fortnight
 
 
-def test_ten_thousand_proposals_in_a_fortnight():
+@pytest.mark.parametrize("many", [1_000, pytest.param(10_000, marks=pytest.mark.chaos)])  # ten thousand take minutes
+def test_each_step_of_a_fortnight_fires_once_at_the_moment_the_slow_one_reckons(many):
     absences = company()
     HOLIDAYS.update({
         one.name: {day.isoformat() for day in one.holidays.values_list("day", flat=True)} for one in Calendar.objects.all()
     })
     HOLIDAYS.setdefault("none", set())
     assert "2026-10-26" in HOLIDAYS["Vienna"] and HOLIDAYS["Kolkata"]
-    posted = post()
+    posted = post(many)
     with clock.frozen_at(BEGIN):
         rulebook = Rulebook.load()
 
@@ -209,17 +209,17 @@ def test_ten_thousand_proposals_in_a_fortnight():
             assert (ends[one.pk], decided[one.pk]) == (expires, ended), (policy, asked, when)
             checked += 1
             climbed += any(step[4] == "nobody" for step in steps)
-    assert checked == MANY == Decision.objects.filter(type="reject", by_kind="clock").count()
-    assert climbed > 500 and any(step[3] - step[2] > HALF for steps, _ in reckoned.values() for step in steps)
+    assert checked == many == Decision.objects.filter(type="reject", by_kind="clock").count()
+    assert climbed > many / 20 and any(step[3] - step[2] > HALF for steps, _ in reckoned.values() for step in steps)
 
 
-def post():
+def post(many):
     """Return what is asked when: {moment: [(proposal, policy, role)…]}, saved and not yet placed."""
     chance, when = random.Random(2), defaultdict(list)
     source = SourceFactory()
     incidents = Incident.objects.bulk_create(
         Incident(source=source, key=f"f-{number}", body_digest="0" * 64, kind="action", title="t", status="waiting", received_at=BEGIN)
-        for number in range(MANY)
+        for number in range(many)
     )
     kinds = list(POLICIES)
     for incident in incidents:
