@@ -17,7 +17,7 @@ from escalations.models import Calendar, EscalationPolicy, Holiday
 
 from .asked_less import effective_fallback
 from .asking import one_at_a_time, outdate
-from .changes import changes, problem, readable, stored, subject_of
+from .changes import changes, problem, put_away, stored, subject_of
 from .steps import LONGEST_ON_THE_WALL
 
 logger = logging.getLogger(__name__)
@@ -206,13 +206,7 @@ def archive_calendar(calendar: Calendar, *, actor: audit.Actor) -> Calendar:
     users = list(EscalationPolicy.objects.filter(calendar=locked, archived_at=None).values_list("name", flat=True))
     if users:
         raise IllegalMove(f"Still the calendar of: {', '.join(users)}.")
-    locked.archived_at = clock.now()
-    locked.version += 1
-    locked.save(update_fields=["archived_at", "version"])
-    audit.record(
-        "calendar.saved", actor=actor, subject=subject_of(locked), name=locked.name, version=locked.version,
-        changed={"archived_at": {"old": None, "new": readable(locked.archived_at)}},
-    )
+    put_away(locked, action="calendar.saved", actor=actor)
     return locked
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db import models
 
+from escalations import audit, clock
+
 Change = dict[str, Any]
 
 HIDDEN = "It holds characters that are not seen, or turn what follows around. Whoever reads the name has to see what it says."
@@ -52,3 +54,14 @@ def problem(field: str, code: str, detail: str) -> dict[str, str]:
 def subject_of(row: models.Model) -> str:
     """Return what an audit entry calls this row: "RoutingRule 12"."""
     return f"{row._meta.object_name} {row.pk}"
+
+
+def put_away(row: Any, *, action: str, actor: audit.Actor) -> None:
+    """Archive a locked row that has a version, under that audit name. One UPDATE, one INSERT; whether it may be is for the caller."""
+    row.archived_at = clock.now()
+    row.version += 1
+    row.save(update_fields=["archived_at", "version"])
+    audit.record(
+        action, actor=actor, subject=subject_of(row), name=row.name, version=row.version,
+        changed={"archived_at": {"old": None, "new": readable(row.archived_at)}},
+    )

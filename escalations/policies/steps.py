@@ -16,7 +16,7 @@ from escalations.states import Fallback, Risk, RuleState
 from . import puppets
 from .asked_less import effective_fallback
 from .asking import ask, base_of, needs_asking, one_at_a_time, outdate, said_of
-from .changes import HIDDEN, changes, problem, readable, stored, subject_of
+from .changes import HIDDEN, changes, problem, put_away, readable, stored, subject_of
 from .lowering import lowers
 from .versions import values_of
 
@@ -220,11 +220,5 @@ def archive_policy(policy: EscalationPolicy, *, actor: audit.Actor) -> Escalatio
     users = rules + list(Trigger.objects.filter(policy=locked).values_list("name", flat=True))
     if users:
         raise IllegalMove(f"Still named by: {', '.join(users)}.")
-    locked.archived_at = clock.now()
-    locked.version += 1
-    locked.save(update_fields=["archived_at", "version"])
-    audit.record(
-        "policy.saved", actor=actor, subject=subject_of(locked), name=locked.name, version=locked.version,
-        changed={"archived_at": {"old": None, "new": readable(locked.archived_at)}},
-    )
+    put_away(locked, action="policy.saved", actor=actor)
     return locked
