@@ -59,15 +59,21 @@
     }));
   };
 
-  let waiting = 0;
+  // Boxes whose field changed since the last frame, each with its field: one frame draws them all, so that a field typed into
+  // right after another takes nothing from it.
+  const waiting = new Map();
+  const drawAll = () => {
+    for (const [box, field] of waiting) {
+      box.hidden = field.value === box.dataset.before;
+      if (box.dataset.diff && !box.hidden) draw(box, field.value);
+    }
+    waiting.clear();
+  };
   document.addEventListener("input", (event) => {
     const id = event.target.id && CSS.escape(event.target.id);
     const box = id && document.querySelector(`[data-diff="${id}"], [data-was="${id}"]`);
     if (!box) return;
-    cancelAnimationFrame(waiting);
-    waiting = requestAnimationFrame(() => {
-      box.hidden = event.target.value === box.dataset.before;
-      if (box.dataset.diff && !box.hidden) draw(box, event.target.value);
-    });
+    if (!waiting.size) requestAnimationFrame(drawAll);
+    waiting.set(box, event.target);
   });
 })();

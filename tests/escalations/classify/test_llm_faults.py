@@ -53,7 +53,7 @@ def test_every_fault_ends_in_a_word_with_an_error(model, fault):
     assert word.error
     assert (word.severity, word.category, word.confidence, word.triggers, word.rationale) == ("", "", None, [], "")
     assert len(word.error) <= 300
-    assert time.monotonic() - started < conversation.limit() + 2
+    assert time.monotonic() - started < conversation.limit() + 5
     if fault in REFUSED_AT_ONCE:
         assert len(model.seen) == 1
     else:
@@ -80,7 +80,7 @@ def test_a_server_that_hangs_or_drips_is_left_when_the_time_is_over(model, setti
     [word] = ask()
 
     assert "did not answer within 2 s" in word.error
-    assert 1.9 <= time.monotonic() - started < 4
+    assert 1.9 <= time.monotonic() - started < 8
 
 
 def test_no_setting_makes_an_item_wait_longer_than_a_minute(settings):
