@@ -144,6 +144,34 @@ class Digest(TextChoices):
     DAILY = "daily"
 
 
+class RunState(TextChoices):
+    """The life of an agent's run. `oversight` is its only writer. What was asked holds at once; the agent confirms by its next call."""
+
+    RUNNING = "running"
+    PAUSING = "pausing"  # a pause was asked for
+    PAUSED = "paused"  # and the agent knows
+    STOPPING = "stopping"  # a stop was asked for: it never runs again
+    STOPPED = "stopped"  # and the agent knows
+    ENDED = "ended"  # the agent said that it is done
+
+
+RUN_MOVES: dict[RunState, frozenset[RunState]] = {
+    RunState.RUNNING: frozenset({RunState.PAUSING, RunState.STOPPING, RunState.ENDED}),
+    RunState.PAUSING: frozenset({RunState.PAUSED, RunState.RUNNING, RunState.STOPPING, RunState.ENDED}),
+    RunState.PAUSED: frozenset({RunState.RUNNING, RunState.STOPPING, RunState.ENDED}),
+    RunState.STOPPING: frozenset({RunState.STOPPED}),
+}
+
+
+class Order(TextChoices):
+    """What a run may be told."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+    NOTE = "note"
+
+
 class Sending(TextChoices):
     """The life of an outbound row, a delivery or a notice."""
 

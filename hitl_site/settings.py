@@ -78,8 +78,13 @@ MACHINE_MIDDLEWARE = [
     "hitl_site.middleware.RequestIds",
     "hitl_site.middleware.MachineHeaders",
 ]
-MACHINE_PATHS = ("/api/v1/", "/healthz", "/readyz", "/metrics", "/live/")  # /live/: read by pages, but no thread may wait there
-NO_SIGN_IN_PATHS = ("/api/", *MACHINE_PATHS[1:], "/static/", "/slack/")
+MACHINE_PATHS = (
+    "/api/v1/", "/healthz", "/readyz", "/metrics",
+    "/live/",  # read by pages, but no thread may wait there
+    *(f"/api/{digit}" for digit in "123456789"),  # Sentry's: /api/<project>/envelope/
+    "/humanlayer/", "/mcp", "/v2/enqueue", "/alertmanager/",
+)
+NO_SIGN_IN_PATHS = ("/api/", *MACHINE_PATHS, "/static/", "/slack/")
 
 ROOT_URLCONF = "hitl_site.urls"
 ASGI_APPLICATION = "hitl_site.asgi.application"

@@ -14,6 +14,7 @@ favicon = login_not_required(RedirectView.as_view(url=f"{settings.STATIC_URL}img
 handler500 = "reviews.views.doors.broken"
 urlpatterns = [
     path("favicon.ico", favicon, name="favicon"),
+    path("", include("escalations.adapters.urls")),
     path("api/", include("escalations.api.urls")),
     path("slack/", include("escalations.chat.urls")),
     path("", include("escalations.health")),

@@ -106,14 +106,20 @@ class Bearer(BaseAuthentication):
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
             raise errors.NotAuthenticated()
-        caller = _calling(text.strip())
-        if caller is None:
-            _count_bad_key(request._request)
-            raise errors.NotAuthenticated("This key is not known, was revoked or has expired.")
+        caller = calling(request._request, text.strip())
         return caller.person, caller
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="countersign"'
+
+
+def calling(request: HttpRequest, key: str) -> Caller:
+    """Return whose key this is, wherever in the request it stood. Raises NotAuthenticated, or RateLimited for too many calls."""
+    caller = _calling(key)
+    if caller is None:
+        _count_bad_key(request)
+        raise errors.NotAuthenticated("This key is not known, was revoked or has expired.")
+    return caller
 
 
 def _calling(text: str) -> Caller | None:
@@ -214,6 +220,10 @@ class PersonMay(BasePermission):
 
 
 def _check_scope(caller: Caller, request: Request) -> None:
-    scope = "incidents:read" if request.method in ("GET", "HEAD") else "incidents:write"
+    check_scope(caller, "incidents:read" if request.method in ("GET", "HEAD") else "incidents:write")
+
+
+def check_scope(caller: Caller, scope: str) -> None:
+    """Raise NotAllowed for a key that does not have this scope."""
     if not caller.has_scope(scope):
         raise errors.NotAllowed(f"This key does not have the scope {scope}.")

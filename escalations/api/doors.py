@@ -81,7 +81,7 @@ def door(view: type[Door], *, waits: frozenset[str] = frozenset()) -> Callable[.
             answer, data = await in_thread(request, run, request, kwargs)
             if seconds and answer.status_code in (200, 201) and data["status"] != Status.SETTLED:
                 left = seconds - (asyncio.get_running_loop().time() - began)
-                await _wait(request, data["id"], left)
+                await wait(request, data["id"], left)
                 answer.content = await in_thread(request, _as_it_is, data["id"])
         except Exception as error:  # noqa: BLE001 - whatever it is becomes a problem
             answer = problems.answer(problems.as_error(error))
@@ -102,8 +102,10 @@ def _seconds(request: HttpRequest) -> float:
         return 0.0  # the call itself says what is wrong with it
 
 
-async def _wait(request: HttpRequest, incident_id: str, seconds: float) -> None:
+async def wait(request: HttpRequest, incident_id: str, seconds: float) -> None:
+    """Return when the incident has an answer for its caller, or after `seconds`. Holds no thread under ASGI. Raises Overloaded."""
     if isinstance(request, ASGIRequest):
+        waiting.watch().check_room()
         await waiting.watch().answered(waiting.UUID(incident_id), seconds)
         return
     while seconds > 0 and not await in_thread(request, _is_answered, incident_id):

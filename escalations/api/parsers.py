@@ -249,7 +249,7 @@ def _clean(value: Any, raw: bytes, signed: tuple[str, ...]) -> Parsed:
                 raise Invalid(faults or [{"pointer": f"/{escape(name)}", "code": "not_signable", "detail": "a broken name"}])
     if not any(_is_broken(one) for _, one in walk(value)):
         return Parsed(value, value, raw)
-    return Parsed(_mended(value), value, raw, sanitised=True)
+    return Parsed(mended(value), value, raw, sanitised=True)
 
 
 def _is_broken(one: Any) -> bool:
@@ -258,12 +258,12 @@ def _is_broken(one: Any) -> bool:
     return isinstance(one, dict) and any(_BROKEN.search(key) for key in one)
 
 
-def _mended(value: Any) -> Any:
+def mended(value: Any) -> Any:
     """Return a copy with U+FFFD for every NUL and lone surrogate; keys that would become one stay apart."""
     if isinstance(value, str):
         return _BROKEN.sub("\ufffd", value)
     if isinstance(value, list):
-        return [_mended(one) for one in value]
+        return [mended(one) for one in value]
     if not isinstance(value, dict):
         return value
     taken = {key for key in value if not _BROKEN.search(key)}
@@ -275,5 +275,5 @@ def _mended(value: Any) -> Any:
             while new in taken:
                 new += "\ufffd"
             taken.add(new)
-        copy[new] = _mended(one)
+        copy[new] = mended(one)
     return copy

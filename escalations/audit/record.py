@@ -43,6 +43,8 @@ ACTIONS = frozenset(
         "secret.rotated",
         "token.minted", "token.revoked",
         "record.exported",
+        "session.started", "session.ordered", "session.told", "session.confirmed", "session.handed_over", "session.alarmed",
+        "session.followed", "session.ended",
     }
 )
 

@@ -13,6 +13,7 @@ from .people import Person, PersonToken, Role
 from .policies import EscalationPolicy, EscalationStep, StepRun
 from .proposals import Comment, Proposal, SearchText, Urgency
 from .rules import Category, RoutingRule, Trigger
+from .sessions import OversightSession, SessionAlarm, SessionOrder, SessionStep
 from .sources import ApiKey, SigningSecret, Source
 from .stops import Stop
 
@@ -42,6 +43,7 @@ __all__ = [
     "MuteWindow",
     "Notice",
     "NoticeWishes",
+    "OversightSession",
     "Person",
     "PersonToken",
     "Proposal",
@@ -53,6 +55,9 @@ __all__ = [
     "RoutingRule",
     "RuleVersion",
     "SearchText",
+    "SessionAlarm",
+    "SessionOrder",
+    "SessionStep",
     "ShadowVerdict",
     "Signature",
     "SigningSecret",

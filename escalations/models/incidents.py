@@ -67,6 +67,8 @@ class Incident(models.Model):
             models.Index(fields=["source", "-received_at", "-id"], name="incident_newest_of_source"),
             # similar past decisions and groups: incidents of one source that are the same failure or request.
             models.Index(fields=["source", "fingerprint", "-id"], condition=~Q(fingerprint=""), name="incident_by_fingerprint"),
+            # clients that come back with an id of their own: the newest incident of it.
+            models.Index(fields=["source", "external_id", "-id"], condition=~Q(external_id=""), name="incident_by_external_id"),
             # GET /incidents?session=
             models.Index(fields=["source", "session"], condition=~Q(session=""), name="incident_by_session"),
         ]

@@ -9,6 +9,7 @@ from escalations import clock
 from .people import Person
 
 SCOPES = ("incidents:write", "incidents:read")
+EVENTS = "events:write"  # of a key that stands in the open, as Sentry's do: it may report exceptions and nothing else
 
 
 def all_scopes() -> list[str]:

@@ -9,7 +9,7 @@ from django.db import connection
 
 from .test_settings import SAFE, manage
 
-TABLES = ["auditentry", "auditseal", "signature", "decision", "acknowledgement", "steprun", "ruleversion", "shadowverdict"]
+TABLES = ["auditentry", "auditseal", "signature", "decision", "acknowledgement", "steprun", "ruleversion", "shadowverdict", "sessionstep"]
 
 
 @pytest.fixture(scope="module")
