@@ -8,7 +8,7 @@ AGAIN = echo "Once more, only what failed:" && CHROMIUM="$(CHROMIUM)" $(PYTEST) 
 # The browser journeys run where a Chromium is: CHROMIUM=/path/to/it, or one on the PATH.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: run test test-e2e test-chaos lint unit browser install
+.PHONY: run test test-e2e test-clients test-chaos lint unit browser install
 
 run:
 	@exec $(PYTHON) hitl_site/bootstrap.py
@@ -29,6 +29,10 @@ unit: install
 # The main job on the real processes, with the evaluation data beside this checkout; skips, and says so, without it.
 test-e2e: install
 	$(PYTEST) -m e2e tests/e2e
+
+# Clients as they are published, in throw-away environments; what cannot be installed is skipped, and says so.
+test-clients: install
+	$(PYTEST) -m clients tests/clients || $(AGAIN) -m clients tests/clients
 
 # Kills and races on the real processes: minutes.
 test-chaos: install
