@@ -5,14 +5,17 @@ import unicodedata
 from collections.abc import Iterable
 from email.utils import parseaddr
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from escalations.errors import CountersignError, IllegalMove, NotAllowed, NotYourQueue, OwnRequest, StepUpRequired
 from escalations.floors.clearance import needed_for
-from escalations.models import Incident, Person, Proposal, Role
+from escalations.models import Incident, OversightSession, Person, Proposal, Role, SessionAlarm
 from escalations.models.proposals import ProposalQuerySet
+from escalations.states import Order
 
 _ADDRESS = re.compile(r"[^\s<>()\[\]{},;:\"']+@[^\s<>()\[\]{},;:\"'@]+")
+HAND_OVER = "hand_over"  # what `why_not_run` is asked besides the orders
+OWNER_MAY = frozenset({Order.PAUSE, Order.STOP})  # of the runs of their own service: what only makes it do less
 NEEDS_THE_PAGE = frozenset({"irreversible", "high_stakes"})  # a token that nobody sits behind may not sign these
 
 
@@ -135,6 +138,39 @@ def is_member(person: Person, role_id: int) -> bool:
     """Return whether this person sits at that role's queue, or may decide in every queue. One query."""
     return any(role.pk == role_id or role.decides_everything for role in person.roles())
 
+
+def runs_readable_by(person: Person, roles: Iterable[Role] | None = None) -> QuerySet[OversightSession]:
+    """Return the runs this person may read: those their roles watch, or were asked about by an alarm, and those of their own services;
+    all, for managers and auditors. Costs one query for the roles; none when they were just read.
+    """
+    if not person.is_active:
+        return OversightSession.objects.none()
+    roles = list(person.roles() if roles is None else roles)
+    if person.is_superuser or any(role.sees_everything or role.decides_everything for role in roles):
+        return OversightSession.objects.all()
+    ids = [role.pk for role in roles]
+    asked = Proposal.objects.filter(Q(role__in=ids) | Q(asked__overlap=ids), incident=OuterRef("incident"))
+    brought = SessionAlarm.objects.filter(Exists(asked), session=OuterRef("pk"))
+    own = Q(source__owner=person)
+    return OversightSession.objects.filter(own | Q(role__in=ids) | Exists(brought) if ids else own)
+
+
+def why_not_run(
+    person: Person, session: OversightSession, order: str, *, roles: Iterable[Role] | None = None
+) -> CountersignError | None:
+    """Return why this person may not give this run this order (one of `Order`, or HAND_OVER), or None. One or two queries.
+
+    Members of the role that watches, and who decides everything, may give every order. The source's owner may pause and stop, even
+    from outside that role, and nothing else, even from inside it: what would let it go on is not theirs to say (law 8).
+    """
+    if not person.is_active:
+        return NotAllowed("This account is not active.")
+    if session.source.owner_id == person.pk:
+        return None if order in OWNER_MAY else OwnRequest("Whose service this is may pause and stop its runs, and nothing else.")
+    roles = person.roles() if roles is None else roles
+    if not any(role.pk == session.role_id or role.decides_everything for role in roles):
+        return NotYourQueue("Only members of the role that watches this run, or managers, may do that.", role=session.role.name)
+    return None
 
 
 def _plain(text: str) -> str:

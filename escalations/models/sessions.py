@@ -1,5 +1,6 @@
 """Runs of agents that people watch: what they did step by step, and what they were told."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -33,11 +34,16 @@ class OversightSession(models.Model):
     # -- how it stands
     role = models.ForeignKey(Role, on_delete=models.PROTECT, related_name="+")  # who watches
     person = models.ForeignKey(Person, null=True, on_delete=models.PROTECT, related_name="+")  # who has taken it on
+    version = models.PositiveBigIntegerField(default=0)  # rises with every change below, so that no two are made of one reading
     state = models.CharField(max_length=8, choices=RunState, default=RunState.RUNNING)
     reason = models.TextField(blank=True)  # why it is paused, or was stopped
     orders = models.PositiveIntegerField(default=0)  # the number of the last order
     told = models.PositiveIntegerField(default=0)  # the last order that left in an answer
     seen = models.PositiveIntegerField(default=0)  # the last order the agent has confirmed, by calling again
+    held = models.BooleanField(default=False)  # the last answer said that everything is stopped
+    paused_at = models.DateTimeField(null=True)  # since when it has been paused, while it is
+    paused_seconds = models.FloatField(default=0)  # how long it was paused before: time that counts against no budget
+    warned = ArrayField(models.CharField(max_length=10), default=list)  # budgets that were found near their end: steps, minutes, cost
     steps = models.PositiveIntegerField(default=0)
     errors = models.PositiveIntegerField(default=0)
     tokens = models.PositiveBigIntegerField(default=0)
@@ -61,8 +67,8 @@ class OversightSession(models.Model):
             models.Index(fields=["source", "-started_at", "-id"], name="session_newest_of_source"),
             # /oversight/: newest first.
             models.Index(fields=["-started_at", "-id"], name="session_newest"),
-            # /oversight/ and the timers: those that have not ended, by when they were last heard of.
-            models.Index(fields=["heard_at"], condition=Q(ended_at=None), name="session_alive"),
+            # /oversight/ and the timers: those that have not ended. On nothing that a step changes, so that a step touches no index.
+            models.Index(fields=["-started_at", "-id"], condition=Q(ended_at=None), name="session_alive"),
         ]
 
     def __str__(self) -> str:
@@ -81,6 +87,7 @@ class SessionStep(models.Model):
     tokens = models.PositiveIntegerField(default=0)
     cost = models.DecimalField(max_digits=14, decimal_places=6, default=0)
     took_ms = models.PositiveIntegerField(null=True)
+    late = models.BooleanField(default=False)  # done after it was told to stop, or had said that it is done
     at = models.DateTimeField(default=clock.now)
 
     class Meta:

@@ -1,0 +1,28 @@
+"""Runs of agents, watched: what they do is taken in step by step, and each answer carries what they are to do now.
+
+`OversightSession` has one writer, this package. Every change of a run is made with its row locked, or by a statement that names the
+version it was reckoned from; a run's row is locked before a proposal's or an incident's, never after.
+"""
+
+from .alarms import withdraw_open
+from .directives import directive, told
+from .following import end_overdue, find_silent, follow
+from .orders import hand_over, order, stop_many
+from .starting import end, start
+from .stepping import Answer, take_steps
+
+__all__ = [
+    "Answer",
+    "directive",
+    "end",
+    "end_overdue",
+    "find_silent",
+    "follow",
+    "hand_over",
+    "order",
+    "start",
+    "stop_many",
+    "take_steps",
+    "told",
+    "withdraw_open",
+]
