@@ -1,0 +1,37 @@
+"""Countersign: ask a person before your agent or service acts, and run exactly what was signed."""
+
+from .approval import Answer, Signed
+from .canonical import digest
+from .client import AsyncClient, Client
+from .errors import (
+    AlreadyActed,
+    Answered,
+    ApiError,
+    BadRequest,
+    BadSignature,
+    Conflict,
+    CountersignError,
+    DigestMismatch,
+    DoesNotFit,
+    Expired,
+    HandedOver,
+    NotApproved,
+    NotFound,
+    NotSignable,
+    Overloaded,
+    RateLimited,
+    Refused,
+    Rejected,
+    RunStopped,
+    TimedOut,
+    Unreachable,
+    Withdrawn,
+)
+from .version import __version__
+
+__all__ = [
+    "AlreadyActed", "Answer", "Answered", "ApiError", "AsyncClient", "BadRequest", "BadSignature", "Client", "Conflict",
+    "CountersignError", "DigestMismatch", "DoesNotFit", "Expired", "HandedOver", "NotApproved", "NotFound", "NotSignable",
+    "Overloaded", "RateLimited", "Refused", "Rejected", "RunStopped", "Signed", "TimedOut", "Unreachable", "Withdrawn",
+    "__version__", "digest",
+]
