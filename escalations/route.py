@@ -13,6 +13,7 @@ from escalations import clock, lifecycle, queue
 from escalations.floors import shadow
 from escalations.floors.facts import context_texts
 from escalations.floors.judge import Judgement, Known, judge, tightened
+from escalations.floors.pattern import pattern_of
 from escalations.floors.risk import risk_of
 from escalations.floors.rulebook import Rulebook
 from escalations.models import Acknowledgement, Classification, Incident, Proposal, RoutingRule, ShadowVerdict, Work
@@ -144,7 +145,7 @@ def without_judgement(rulebook: Rulebook, incident: Incident, words: list[Classi
     severity = worst(incident.claimed_severity, Severity.WARNING, *(word.severity for word in words))
     bare = Judgement(
         floor=Floor.REVIEW, settles=None, role=rulebook.queue_manager, role_why="trigger", policy=rulebook.default_policy,
-        severity=severity, category="other", confidence=None, triggers=[], rules=[], escalate="human", pattern="exception",
+        severity=severity, category="other", confidence=None, triggers=[], rules=[], escalate="human", pattern=pattern_of(incident.kind),
         risk=risk_of(triggers=(), floor=Floor.REVIEW, category="other", severity=severity),
     )
     return tightened(bare, rulebook, [trigger])

@@ -14,6 +14,7 @@ from django.db.models import Count, OuterRef, Subquery, prefetch_related_objects
 from django.db.models.fields.json import KT
 
 from escalations import clock, standstill
+from escalations.floors import pattern
 from escalations.models import Acknowledgement, Decision, Incident, Proposal, Question, Signature
 from escalations.states import State, Status, Verdict
 
@@ -76,7 +77,7 @@ def _lines(listed: list[Incident]) -> dict[UUID, list[Proposal]]:
         Proposal.objects.filter(incident__in=[incident.pk for incident in listed])
         .select_related("role", "decision__acknowledgement")
         .annotate(needed=KT("policy__quorum"), given=_GIVEN)
-        .defer("content", "description", "args_schema", "rules", "policy", "triggers", "claims")
+        .defer("content", "description", "args_schema", "policy", "triggers", "claims")
         .order_by("revision")
     )
     for proposal in proposals:
@@ -94,6 +95,7 @@ def _told(listed: list[Incident], lines: dict[UUID, list[Proposal]], held_back: 
         said = _incident(incident, last, next(known, None), waits, incident.questions.all())
         if last is not None and last.pk in held_back:
             said["proposal"] |= {"state": State.PENDING}
+            said["pattern_why"] = pattern.why(incident.kind, said["pattern"])  # which rule settled it has not left either
             if not last.decision.retry:  # what is settled besides was so by the source itself, which withdrew it
                 said["status"] = Status.WAITING
         told.append(said)
@@ -109,6 +111,7 @@ def _incident(
     incident: Incident, last: Proposal | None, decision: Decision | None, waits: dict[UUID, int | None],
     questions: Iterable[Question],
 ) -> dict[str, Any]:
+    applies = incident.pattern or pattern.pattern_of(incident.kind)
     return {
         "id": str(incident.pk),
         "status": incident.status,
@@ -120,7 +123,8 @@ def _incident(
         "category": incident.category or None,
         "triggers": list(incident.triggers),
         "escalate": incident.escalate or None,
-        "pattern": incident.pattern or None,
+        "pattern": applies,
+        "pattern_why": _why(incident, last, applies),
         "received_at": moment(incident.received_at),
         "estimated_wait_seconds": waits.get(last.pk) if last and incident.status != Status.SETTLED else None,
         "questions": [
@@ -137,6 +141,13 @@ def _incident(
         "acknowledged": _acknowledged(decision),
         "review_url": settings.PUBLIC_URL.rstrip("/") + (last.get_absolute_url() if last else f"/incidents/{incident.pk}/"),
     }
+
+
+def _why(incident: Incident, last: Proposal | None, applies: str) -> str:
+    """Return why this pattern applies, from what the newest revision was routed by; of one that is not routed its kind alone."""
+    if last is None or last.routed_at is None:
+        return pattern.why(incident.kind, applies)
+    return pattern.why(incident.kind, applies, floor=last.floor, triggers=incident.triggers, rules=last.rules)
 
 
 def proposal_json(proposal: Proposal) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from escalations.states import TRIGGERS, Floor, Kind, Severity, strictest, worst
 
 from . import cel, findings
 from .facts import facts_of, texts_of
+from .pattern import pattern_of
 from .risk import risk_of
 from .rulebook import LiveRule, Rulebook
 from .triggers import asked_in, structural
@@ -23,11 +24,6 @@ OWN_ENGINES = frozenset({"rules", "learned"})
 CONFIDENT = 0.6  # low_confidence below this, unless its trigger's settings say otherwise under "below"
 NOTHING_RUNS = frozenset({Kind.EXCEPTION, Kind.ALERT})
 NEVER_ALONE = frozenset({Kind.QUESTION, Kind.HANDOFF})  # somebody asked for words; a rule has none
-
-PATTERNS = {
-    Kind.DRAFT: "review_gate", Kind.EXCEPTION: "exception", Kind.ALERT: "exception", Kind.HANDOFF: "exception",
-    Kind.ACTION: "approval", Kind.QUESTION: "approval",
-}
 
 
 class Known(TypedDict, total=False):
@@ -108,7 +104,7 @@ def judge(
         rules=[_shown(rulebook, live, alone) for live in matched] + errors + ([{"name": "", "floor": "review", "why": held}] if held else []),
         risk=risk_of(triggers=names, floor=floor, category=category, severity=severity),
         escalate="none" if settles else "auto" if severity == Severity.CRITICAL else "human",
-        pattern=_pattern(incident.kind, names),
+        pattern=pattern_of(incident.kind, triggers),
     )
 
 
@@ -314,14 +310,6 @@ def _shown(rulebook: Rulebook, live: LiveRule, alone: RoutingRule | None) -> dic
     if rule.floor == Floor.AUTO and rule is not alone:
         shown["unmet"] = "no lane has earned this" if rule.by == "lane" else f"needs confidence {rule.threshold}"
     return shown
-
-
-def _pattern(kind: str, triggers: Sequence[str]) -> str:
-    if "loop_detected" in triggers:
-        return "oversight"
-    if kind in (Kind.ACTION, Kind.DRAFT) and list(triggers) == ["low_confidence"]:
-        return "confidence"
-    return PATTERNS[Kind(kind)]
 
 
 def _trigger(name: str, why: str, where: str) -> dict[str, Any]:
