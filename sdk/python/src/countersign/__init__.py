@@ -27,11 +27,14 @@ from .errors import (
     Unreachable,
     Withdrawn,
 )
+from .people import Approval
+from .people_async import AsyncApproval, AsyncRun
+from .session import Run
 from .version import __version__
 
 __all__ = [
-    "AlreadyActed", "Answer", "Answered", "ApiError", "AsyncClient", "BadRequest", "BadSignature", "Client", "Conflict",
-    "CountersignError", "DigestMismatch", "DoesNotFit", "Expired", "HandedOver", "NotApproved", "NotFound", "NotSignable",
-    "Overloaded", "RateLimited", "Refused", "Rejected", "RunStopped", "Signed", "TimedOut", "Unreachable", "Withdrawn",
-    "__version__", "digest",
+    "AlreadyActed", "Answer", "Answered", "ApiError", "Approval", "AsyncApproval", "AsyncClient", "AsyncRun",
+    "BadRequest", "BadSignature", "Client", "Conflict", "CountersignError", "DigestMismatch", "DoesNotFit", "Expired",
+    "HandedOver", "NotApproved", "NotFound", "NotSignable", "Overloaded", "RateLimited", "Refused", "Rejected", "Run",
+    "RunStopped", "Signed", "TimedOut", "Unreachable", "Withdrawn", "__version__", "digest",
 ]

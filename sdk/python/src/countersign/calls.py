@@ -107,7 +107,8 @@ def revise(incident: str, proposal: Mapping[str, Any], until: Deadline) -> Flow[
     """Post another revision. A try whose answer was lost is found again and not made twice."""
     before = yield from get_incident(incident, 0, until)
     known = (before.get("proposal") or {}).get("revision") or 0
-    wanted = digest(proposal.get("action"), proposal.get("args"), _whole(proposal.get("draft")))
+    args = proposal.get("args")
+    wanted = digest(proposal.get("action"), {} if proposal.get("action") and args is None else args, whole(proposal.get("draft")))
     path = f"{INCIDENTS}/{incident}/proposals"
     while True:
         try:
@@ -122,7 +123,8 @@ def revise(incident: str, proposal: Mapping[str, Any], until: Deadline) -> Flow[
                 return told
 
 
-def _whole(draft: Any) -> Any:
+def whole(draft: Any) -> Any:
+    """Return a draft with the format it has when it says none."""
     return {"format": "text", **draft} if isinstance(draft, Mapping) else None
 
 

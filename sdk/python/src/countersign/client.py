@@ -14,6 +14,8 @@ import httpx
 from . import calls
 from .errors import CountersignError
 from .flow import Deadline, Effect, Flow, Send, ServerTime, Sleep
+from .people import AsksPeople
+from .people_async import AsksPeopleAsync
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class _Common:
         }
 
 
-class Client(_Common):
+class Client(_Common, AsksPeople):
     """Countersign, for programs with threads. Close it, or use it as a context manager.
 
     `base_url` and `key` default to COUNTERSIGN_URL and COUNTERSIGN_KEY. `timeout` is how long one attempt may take, in seconds;
@@ -176,7 +178,7 @@ class Client(_Common):
         return self.run(calls.get_session(session, self._until(deadline)))
 
 
-class AsyncClient(_Common):
+class AsyncClient(_Common, AsksPeopleAsync):
     """Countersign, for programs with an event loop: what `Client` has, awaited. Use `async with`, or await `aclose()`."""
 
     def __init__(
