@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from escalations.adapters import base, humanlayer
+from escalations.adapters import alertmanager, base, humanlayer, pagerduty
 from escalations.adapters.mcp.views import mcp
 from escalations.adapters.sentry import views as sentry
 
@@ -11,6 +11,8 @@ urlpatterns: list[URLPattern] = [
         sentry.take_envelope, methods=("POST", "OPTIONS"), limit=sentry.LIMIT, says=sentry.says)),
     path("api/<int:project>/store/", base.route(
         sentry.take_event, methods=("POST", "OPTIONS"), limit=sentry.LIMIT, says=sentry.says)),
+    path("alertmanager/webhook", base.route(alertmanager.webhook, limit=alertmanager.LIMIT, says=alertmanager.says), name="alertmanager"),
+    path("v2/enqueue", base.route(pagerduty.enqueue, limit=pagerduty.LIMIT, says=pagerduty.says), name="pagerduty"),
     path("mcp", mcp, name="mcp"),
     *(path(f"humanlayer/v1/{address}", view) for address, view in humanlayer.addresses().items()),
 ]
