@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 from django.conf import settings
 
 DRAIN_BYTES = 64 * 1024 * 1024  # read and thrown away, so that an honest client gets to read its 413
 DRAIN_SECONDS = 10
+ALERTS = "/alertmanager/webhook"  # a whole group at once, which is lost when it is refused
+ENVELOPE = re.compile(r"/api/[1-9][0-9]*/(?:envelope|store)/")  # what Sentry's SDKs send, who lose what is refused
 
 
 class TooMuch(Exception):
@@ -15,7 +18,7 @@ class TooMuch(Exception):
 
 
 class BodyCap:
-    """ASGI: 413 problem+json beyond MAX_BATCH_BYTES for the batch, MAX_BODY_BYTES for everything else."""
+    """ASGI: 413 problem+json beyond what `limit_of` the path says."""
 
     def __init__(self, application: Any) -> None:
         self.application = application
@@ -23,7 +26,7 @@ class BodyCap:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        limit = settings.MAX_BATCH_BYTES if scope["path"] == settings.BATCH_PATH else settings.MAX_BODY_BYTES
+        limit = limit_of(scope["path"])
         declared = dict(scope["headers"]).get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             await refuse(receive, send, limit)
@@ -51,6 +54,15 @@ class BodyCap:
             # Django reads the whole body before it answers anything, so nothing has been said yet.
             if not started:
                 await refuse(receive, send, limit)
+
+
+def limit_of(path: str) -> int:
+    """Return how many bytes may be posted there."""
+    if path in (settings.BATCH_PATH, ALERTS):
+        return int(settings.MAX_BATCH_BYTES)
+    if ENVELOPE.fullmatch(path):
+        return int(settings.MAX_ENVELOPE_BYTES)
+    return int(settings.MAX_BODY_BYTES)
 
 
 async def refuse(receive: Any, send: Any, limit: int) -> None:

@@ -77,9 +77,10 @@ def post(caller: Caller, data: dict[str, Any], *, key: str | None, strict: bool 
             sanitised=whole != data,
         )
     except errors.IdempotencyMismatch:
-        if strict:
+        known = Incident.objects.select_related("source").get(source=caller.as_source, key=key)
+        if strict or known.test != (caller.env == ApiKey.TEST):  # a rehearsal is never the real thing
             raise
-        return Incident.objects.select_related("source").get(source=caller.as_source, key=key), True
+        return known, True
 
 
 def own(caller: Caller, **which: Any) -> Incident | None:

@@ -11,6 +11,7 @@ from django.utils.html import format_html, format_html_join
 
 from escalations import deliver, policies
 from escalations.models import ApiKey, Person, Source
+from escalations.models.sources import EVENTS
 
 from .bases import Act, ActForm, Told, actor_of
 from .seconded import Seconded, WhyForm, waits_said
@@ -75,6 +76,11 @@ def _issue(source: Source, request: HttpRequest, data: dict[str, Any]) -> Told:
     return Told(f"A new {data['env']} key for {source.name}", [("Key", minted.text)])
 
 
+def _issue_dsn(source: Source, request: HttpRequest, data: dict[str, Any]) -> Told:
+    dsn = policies.issue_dsn(source, env=data["env"], expires_at=data["expires_at"], actor=actor_of(request))
+    return Told(f"A new Sentry DSN for {source.name}", [("Sentry DSN", dsn)])
+
+
 def _revoke(source: Source, request: HttpRequest, data: dict[str, Any]) -> str:
     policies.revoke_key(data["key"], actor=actor_of(request))
     return f"The key {data['key']} is revoked and refused from now on."
@@ -115,6 +121,10 @@ class SourceAdmin(Seconded):
     acts = (
         Act("issue-key", "Issue a key", "The key is shown once. Two of each environment may be alive, so that callers can change over.",
             _issue, form=IssueForm, when=lambda source: source.disabled_at is None),
+        Act("issue-dsn", "Issue a Sentry DSN",
+            "Give it to Sentry's SDK in a program or a page, and what fails there is reported here. It may report failures and "
+            "nothing else. It is shown once; two of each environment may be alive.",
+            _issue_dsn, form=IssueForm, when=lambda source: source.disabled_at is None),
         Act("revoke-key", "Revoke a key", "The key is refused from the next request on. This cannot be undone.", _revoke,
             form=RevokeForm, grave=True, when=lambda source: source.keys.filter(revoked_at=None).exists()),
         Act("rotate-secret", "Rotate the signing secret",
@@ -159,7 +169,7 @@ class SourceAdmin(Seconded):
             "", "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             (
                 (
-                    str(key), f"{key.created_at:%Y-%m-%d %H:%M}",
+                    f"{key}{' (Sentry DSN)' if EVENTS in key.scopes else ''}", f"{key.created_at:%Y-%m-%d %H:%M}",
                     f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never",
                     "revoked" if key.revoked_at else f"until {key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "until revoked",
                     format_html('<a href="{}?key={}">Revoke</a>', revoke, key.pk) if key.pk in alive else "",

@@ -148,6 +148,14 @@ _PATTERNS: list[tuple[re.Pattern[str], str | Namer]] = [
 ]
 
 
+SECRETS = tuple(pattern for pattern, kind in _PATTERNS if kind in ("KEY", "JWT", "LOGIN", "TOKEN", "APIKEY", "SECRET"))
+
+
+def names_a_secret(name: str) -> bool:
+    """Say whether what stands under this name is a secret, whatever it looks like."""
+    return _SECRET_KEY.fullmatch(name) is not None
+
+
 class Mask:
     """One conversation's placeholders. The same value is the same placeholder everywhere in it, so that the model can follow it."""
 

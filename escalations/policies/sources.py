@@ -3,11 +3,13 @@
 import ipaddress
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
 
 from escalations import audit, callbacks, clock, outbox, vault
 from escalations.errors import Conflict, Invalid
 from escalations.models import ApiKey, Change, Person, SigningSecret, Source
+from escalations.models.sources import EVENTS, SCOPES
 
 from .asking import ask, base_of, needs_asking, one_at_a_time, outdate, said_of
 from .changes import changes, problem, readable, stored, subject_of
@@ -143,6 +145,28 @@ def issue_key(source: Source, *, env: str, actor: audit.Actor, expires_at: datet
 
     Raises Conflict when two of this environment are alive: revoke one first. Invalid for an unknown `env` or a time gone by.
     """
+    return _issued(source, env=env, actor=actor, expires_at=expires_at, scopes=list(SCOPES))
+
+
+@transaction.atomic
+def issue_dsn(source: Source, *, env: str, actor: audit.Actor, expires_at: datetime | None = None) -> str:
+    """Issue a key that may report exceptions and nothing else, and return the Sentry DSN it stands in, which is shown once.
+
+    A DSN stands in the open, in web pages and apps, so its key reads nothing and asks for nothing. Two of each environment may be
+    alive beside the source's own keys. Raises as `issue_key`.
+    """
+    return dsn_of(source, _issued(source, env=env, actor=actor, expires_at=expires_at, scopes=[EVENTS]).text)
+
+
+def dsn_of(source: Source, key: str) -> str:
+    """Return the address a Sentry SDK is given: PUBLIC_URL with the key in front of the host and the source's number behind it."""
+    scheme, _, rest = str(settings.PUBLIC_URL).rstrip("/").partition("://")
+    return f"{scheme}://{key}@{rest}/{source.pk}"
+
+
+def _issued(
+    source: Source, *, env: str, actor: audit.Actor, expires_at: datetime | None, scopes: list[str]
+) -> vault.Minted:
     if env not in (ApiKey.LIVE, ApiKey.TEST):
         raise Invalid([problem("env", "unknown", "An environment is live or test.")])
     if expires_at is not None and expires_at <= clock.now():
@@ -150,14 +174,17 @@ def issue_key(source: Source, *, env: str, actor: audit.Actor, expires_at: datet
     locked = _locked(source)
     if locked.disabled_at is not None:
         raise Conflict("This source is disabled; enable it before it gets a key.")
-    if ApiKey.objects.alive().filter(source=locked, env=env).count() >= LIVE_AT_ONCE:
-        raise Conflict(f"Two {env} keys of {locked.name} are alive. Revoke one before another is issued.")
+    what = "DSNs" if EVENTS in scopes else "keys"
+    alike = ApiKey.objects.alive().filter(source=locked, env=env)
+    alike = alike.filter(scopes__contains=[EVENTS]) if EVENTS in scopes else alike.exclude(scopes__contains=[EVENTS])
+    if alike.count() >= LIVE_AT_ONCE:
+        raise Conflict(f"Two {env} {what} of {locked.name} are alive. Revoke one before another is issued.")
     minted = vault.mint(f"cs_{env}")
     key = ApiKey.objects.create(
-        source=locked, env=env, key_id=minted.key_id, secret_hash=minted.secret_hash, expires_at=expires_at
+        source=locked, env=env, key_id=minted.key_id, secret_hash=minted.secret_hash, expires_at=expires_at, scopes=scopes
     )
     audit.record(
-        "key.issued", actor=actor, subject=subject_of(key), source=locked.name, env=env, key_id=minted.key_id,
+        "key.issued", actor=actor, subject=subject_of(key), source=locked.name, env=env, key_id=minted.key_id, scopes=scopes,
         expires_at=readable(expires_at),
     )
     return minted

@@ -20,7 +20,10 @@ class Command(BaseCommand):
         parser.add_argument("--callback", default="", metavar="URL", help="where outcomes are sent; without one it polls")
         parser.add_argument("--owner", metavar="PERSON", help="who answers for it, by the name they sign in with")
         parser.add_argument("--env", choices=["live", "test"], default="live")
-        parser.add_argument("--json", action="store_true", help='print {"source", "key", "signing_secret"} and nothing else')
+        parser.add_argument("--dsn", action="store_true", help="issue a DSN for Sentry's SDKs too")
+        parser.add_argument(
+            "--json", action="store_true", help='print {"source", "key", "signing_secret", "dsn" if asked for} and nothing else'
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["name"]
@@ -40,11 +43,15 @@ class Command(BaseCommand):
             with transaction.atomic():
                 secret = policies.save_source(source, actor=audit.SYSTEM)
                 minted = policies.issue_key(source, env=options["env"], actor=audit.SYSTEM)
+                dsn = policies.issue_dsn(source, env=options["env"], actor=audit.SYSTEM) if options["dsn"] else None
         except CountersignError as refused:
             raise CommandError(refused.detail) from None
         if options["json"]:
-            self.stdout.write(json.dumps({"source": source.name, "key": minted.text, "signing_secret": secret}))
+            told = {"source": source.name, "key": minted.text, "signing_secret": secret}
+            self.stdout.write(json.dumps(told | ({"dsn": dsn} if dsn else {})))
             return
-        self.stdout.write(f"Source {source.name} is registered. Both are shown once:")
+        self.stdout.write(f"Source {source.name} is registered. These are shown once:")
         self.stdout.write(f"  key             {minted.text}")
         self.stdout.write(f"  signing secret  {secret}")
+        if dsn:
+            self.stdout.write(f"  Sentry DSN      {dsn}")
