@@ -10,20 +10,21 @@ from django.db import transaction
 from django.db.models import Q
 
 from escalations import clock, lifecycle, queue
-from escalations.floors import shadow
+from escalations.floors import pattern, shadow
 from escalations.floors.facts import context_texts
 from escalations.floors.judge import Judgement, Known, judge, tightened
 from escalations.floors.pattern import pattern_of
 from escalations.floors.risk import risk_of
 from escalations.floors.rulebook import Rulebook
-from escalations.models import Acknowledgement, Classification, Incident, Proposal, RoutingRule, ShadowVerdict, Work
-from escalations.states import Floor, Severity, Stage, State, Status, worst
+from escalations.models import Acknowledgement, Classification, Incident, Proposal, RoutingRule, SessionAlarm, ShadowVerdict, Work
+from escalations.states import Floor, Kind, Severity, Stage, State, Status, worst
 
 logger = logging.getLogger(__name__)
 
 ASKED_WITHIN = timedelta(days=7)  # law 12
 MATCHED_WITHIN = timedelta(hours=1)  # how exactly a rule says when it last matched
 BATCH = 50
+ALARMS = {"went_on": "agent_failed", "silent": "agent_failed"}  # the triggers of alarms; of all others loop_detected
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,8 @@ def _judged(work: Work, rulebook: Rulebook, incident: Incident, proposal: Propos
 
 def known_of(incident: Incident, proposal: Proposal, stored: bool = True) -> Known:
     """Return what is known of a proposal before it is judged. Of one that is not `stored` less can be. About three queries."""
-    before = failed_before(incident) if stored and proposal.revision > 1 else []
+    before = alarmed(incident) if stored else []
+    before += failed_before(incident) if stored and proposal.revision > 1 else []
     return Known(
         held=held_by_the_past(incident, proposal) or (before[0]["why"] if before else ""),
         fired_before=before,
@@ -158,6 +160,16 @@ def failed_before(incident: Incident) -> list[dict[str, Any]]:
         return []
     why = f"The agent reports that it failed: {failed.detail}" if failed.detail else "The agent reports that it failed."
     return [{"name": "agent_failed", "why": why[:400], "where": "acknowledgement"}]
+
+
+def alarmed(incident: Incident) -> list[dict[str, Any]]:
+    """Return the trigger of an incident that was opened because of what a run under watch did. One query for a hand-off inside a run."""
+    if incident.kind != Kind.HANDOFF or not incident.session:
+        return []
+    alarm = SessionAlarm.objects.filter(incident=incident).first()
+    if alarm is None:
+        return []  # a hand-off of the agent's own
+    return [{"name": ALARMS.get(alarm.name, "loop_detected"), "why": alarm.why[:400], "where": pattern.WATCHED}]
 
 
 def held_by_the_past(incident: Incident, proposal: Proposal) -> str:

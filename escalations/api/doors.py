@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -19,7 +20,7 @@ from escalations.models import Incident
 from escalations.states import Status
 
 from . import problems, waiting
-from .views.base import Door, wait_of
+from .views.base import Door, Later, wait_of
 
 THREADS = 10  # no more than the pool has connections
 MOST_IN_FLIGHT = 500  # calls that run or wait for a thread; beyond, say so at once instead of making everybody late
@@ -67,10 +68,14 @@ def door(view: type[Door], *, waits: frozenset[str] = frozenset()) -> Callable[.
     """
     synchronous = view.as_view()
 
-    def run(request: HttpRequest, kwargs: dict[str, Any]) -> tuple[HttpResponse, Any]:
+    def run(request: HttpRequest, kwargs: dict[str, Any]) -> tuple[HttpResponse, Later | None]:
         response = synchronous(request, **kwargs)
         response.render()
-        return HttpResponse(response.content, status=response.status_code, headers=dict(response.items())), response.data
+        answer = HttpResponse(response.content, status=response.status_code, headers=dict(response.items()))
+        later = getattr(response, "later", None)
+        if later is None and request.method in waits and response.status_code in (200, 201):
+            later = _unless_settled(response.data)
+        return answer, later
 
     async def route(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         began = asyncio.get_running_loop().time()
@@ -78,11 +83,11 @@ def door(view: type[Door], *, waits: frozenset[str] = frozenset()) -> Callable[.
         try:
             if seconds:
                 waiting.watch().check_room()
-            answer, data = await in_thread(request, run, request, kwargs)
-            if seconds and answer.status_code in (200, 201) and data["status"] != Status.SETTLED:
+            answer, later = await in_thread(request, run, request, kwargs)
+            if seconds and later is not None:
                 left = seconds - (asyncio.get_running_loop().time() - began)
-                await wait(request, data["id"], left)
-                answer.content = await in_thread(request, _as_it_is, data["id"])
+                await wait(request, later.thing, left)
+                answer.content = await in_thread(request, _rendered, later.then)
         except Exception as error:  # noqa: BLE001 - whatever it is becomes a problem
             answer = problems.answer(problems.as_error(error))
         answer["Content-Length"] = str(len(answer.content))
@@ -102,23 +107,40 @@ def _seconds(request: HttpRequest) -> float:
         return 0.0  # the call itself says what is wrong with it
 
 
-async def wait(request: HttpRequest, incident_id: str, seconds: float) -> None:
-    """Return when the incident has an answer for its caller, or after `seconds`. Holds no thread under ASGI. Raises Overloaded."""
+async def wait(request: HttpRequest, thing: waiting.Thing | str, seconds: float) -> None:
+    """Return when the incident has an answer for its caller (a run an order), or after `seconds`. Holds no thread under ASGI.
+
+    Raises Overloaded.
+    """
+    thing = waiting.UUID(thing) if isinstance(thing, str) else thing
     if isinstance(request, ASGIRequest):
         waiting.watch().check_room()
-        await waiting.watch().answered(waiting.UUID(incident_id), seconds)
+        await waiting.watch().answered(thing, seconds)
         return
-    while seconds > 0 and not await in_thread(request, _is_answered, incident_id):
+    while seconds > 0 and not await in_thread(request, _has_come, thing):
         await asyncio.sleep(min(STEP, seconds))
         seconds -= STEP
 
 
-def _is_answered(incident_id: str) -> bool:
+def _has_come(thing: waiting.Thing) -> bool:
     with connections["default"].cursor() as cursor:
-        cursor.execute(waiting.ANSWERED, [[waiting.UUID(incident_id)]])
+        if isinstance(thing, waiting.Orders):
+            cursor.execute(waiting.ORDERED, waiting.columns([thing]))
+        else:
+            cursor.execute(waiting.ANSWERED, [[thing]])
         return cursor.fetchone() is not None
 
 
-def _as_it_is(incident_id: str) -> bytes:
+def _unless_settled(data: Any) -> Later | None:
+    if data.get("status") in (None, Status.SETTLED):
+        return None
+    return Later(waiting.UUID(data["id"]), partial(_as_it_is, data["id"]))
+
+
+def _rendered(then: Callable[[], Any]) -> bytes:
+    return JSONRenderer().render(then())
+
+
+def _as_it_is(incident_id: str) -> Any:
     [now] = wire.handed_out([Incident.objects.select_related("source").get(pk=incident_id)])
-    return JSONRenderer().render(now)
+    return now

@@ -1,5 +1,7 @@
 """Fields that take what they say and nothing that looks like it: "1" is no number, true is not 1, " a " is not "a"."""
 
+import re
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +13,7 @@ from rest_framework.exceptions import ErrorDetail
 from escalations import errors
 from escalations.canonical import escape
 
+_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 LONG_TEXT = 1024 * 1024  # bounded by the body's own limit
 
 
@@ -90,6 +93,24 @@ class Share(serializers.Field):
         if not 0 <= data <= 1:
             self.fail("out_of_range")
         return float(data)
+
+
+@extend_schema_field(OpenApiTypes.DECIMAL)
+class Amount(serializers.Field):
+    """An amount of money that is not negative, as a number or as text, to the millionth."""
+
+    default_error_messages = {
+        "wrong_type": "must be a number, or a number as text", "out_of_range": "must lie between 0 and {high}, with at most 6 decimals",
+    }
+    high = 10**8 - 1
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if isinstance(data, bool) or not isinstance(data, int | float | str) or isinstance(data, str) and not _AMOUNT.fullmatch(data):
+            self.fail("wrong_type")
+        amount = Decimal(data) if isinstance(data, str | int) else Decimal(repr(float(data)))
+        if not 0 <= amount <= self.high or isinstance(data, str) and amount != round(amount, 6):
+            self.fail("out_of_range", high=self.high)
+        return round(amount, 6)
 
 
 class YesNo(serializers.Field):

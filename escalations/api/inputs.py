@@ -8,10 +8,12 @@ from escalations import argschema, callbacks, canonical
 from escalations.models import Source
 from escalations.states import Kind, Severity, Verdict
 
-from .fields import AnyJson, Choice, Members, Several, Share, Strict, Text, Whole, YesNo
+from .fields import Amount, AnyJson, Choice, Members, Several, Share, Strict, Text, Whole, YesNo
 
 LONGEST_TIMEOUT = 30 * 24 * 3600  # seconds
 ENTRIES = 1_000
+MOST_STEPS = 200  # in one call
+MOST_REPEATS = 40  # as far back as a run remembers
 
 
 class CustomerIn(Strict):
@@ -167,6 +169,57 @@ class AckIn(Strict):
     result = Choice(["done", "failed"])
     args_digest = Text(max_length=80, required=False)
     detail = Text(max_length=20_000, required=False)
+
+
+class LimitsIn(Strict):
+    """What a run may use up. What is left out has no limit, but for `repeats`, which is then 5."""
+
+    steps = Whole(low=1, high=1_000_000, required=False)
+    repeats = Whole(low=2, high=MOST_REPEATS, required=False)
+    minutes = Whole(low=1, high=60 * 24 * 90, required=False)
+    cost = Amount(required=False)
+
+
+class SessionIn(Strict):
+    """A run of an agent that is to be watched."""
+
+    key = Text(max_length=255, blank=False, one_line=True, required=False)
+    agent = Text(max_length=200, blank=False, one_line=True)
+    goal = Text(max_length=20_000, required=False)
+    limits = LimitsIn(required=False)
+    role = Text(max_length=150, blank=False, one_line=True, required=False)
+
+
+class StepIn(Strict):
+    """One thing an agent did."""
+
+    number = Whole(low=1, high=2**31 - 1, required=False)
+    tool = Text(max_length=200, blank=False, one_line=True)
+    args = AnyJson(required=False)
+    result = AnyJson(required=False)
+    error = Text(required=False)
+    tokens = Whole(low=0, high=2**31 - 1, required=False)
+    cost = Amount(required=False)
+    took_ms = Whole(low=0, high=2**31 - 1, required=False)
+
+
+class OneStepIn(StepIn):
+    seen = Whole(low=0, high=2**31 - 1, required=False)
+
+
+class StepsIn(Strict):
+    """Several steps in one call."""
+
+    steps = Several(child=StepIn(), min_length=1, max_length=MOST_STEPS)
+    seen = Whole(low=0, high=2**31 - 1, required=False)
+
+
+class EndIn(Strict):
+    """The agent says that it is done."""
+
+    outcome = Choice(["done", "failed", "stopped"])
+    detail = Text(max_length=20_000, required=False)
+    seen = Whole(low=0, high=2**31 - 1, required=False)
 
 
 class NothingIn(Strict):

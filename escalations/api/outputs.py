@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from escalations.states import Kind, Risk, Severity, State, Status, Verdict
+from escalations.states import Kind, Risk, RunState, Severity, State, Status, Verdict
 
 from .inputs import DraftIn, IncidentIn
 
@@ -123,3 +123,67 @@ class BatchItemOut(serializers.Serializer):
 
 class BatchOut(serializers.Serializer):
     items = BatchItemOut(many=True)
+
+
+class OrderedByOut(serializers.Serializer):
+    kind = serializers.ChoiceField(["person", "policy"])
+    name = serializers.CharField()
+
+
+class NoteOut(serializers.Serializer):
+    number = serializers.IntegerField()
+    text = serializers.CharField()
+    by = OrderedByOut(allow_null=True)
+    at = serializers.DateTimeField()
+
+
+class DirectiveOut(serializers.Serializer):
+    directive = serializers.ChoiceField(["continue", "pause", "stop", "note"])
+    number = serializers.IntegerField(help_text="Of the last order; send it back as `seen`.")
+    reason = serializers.CharField(allow_null=True)
+    by = OrderedByOut(allow_null=True)
+    at = serializers.DateTimeField(allow_null=True)
+    notes = NoteOut(many=True)
+
+
+class LimitsOut(serializers.Serializer):
+    steps = serializers.IntegerField(allow_null=True)
+    repeats = serializers.IntegerField(allow_null=True)
+    minutes = serializers.IntegerField(allow_null=True)
+    cost = serializers.CharField(allow_null=True)
+
+
+class SessionOut(serializers.Serializer):
+    id = serializers.UUIDField()
+    source = serializers.CharField()
+    agent = serializers.CharField()
+    goal = serializers.CharField()
+    test = serializers.BooleanField()
+    state = serializers.ChoiceField(RunState.values)
+    reason = serializers.CharField()
+    limits = LimitsOut()
+    role = serializers.CharField(help_text="Who watches.")
+    steps = serializers.IntegerField()
+    errors = serializers.IntegerField()
+    tokens = serializers.IntegerField()
+    cost = serializers.CharField()
+    started_at = serializers.DateTimeField()
+    last_step_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    outcome = serializers.ChoiceField(["done", "failed", "stopped"], allow_null=True)
+    detail = serializers.CharField(allow_null=True)
+    directive = DirectiveOut()
+    incidents = serializers.ListField(child=serializers.UUIDField(), help_text="Opened because of what the run did.")
+    watch_url = serializers.URLField()
+
+
+class SessionPage(serializers.Serializer):
+    items = SessionOut(many=True)
+    next = serializers.URLField(allow_null=True)
+
+
+class SteppedOut(serializers.Serializer):
+    session = serializers.UUIDField()
+    accepted = serializers.IntegerField(help_text="How many of the steps were new.")
+    steps = serializers.IntegerField(help_text="How many the run has now.")
+    directive = DirectiveOut()

@@ -70,7 +70,7 @@ def page_of(incidents: QuerySet[Incident], query: Any, absolute: Callable[[str],
     limit = query.get("limit", str(PAGE))
     if not (limit.isascii() and limit.isdigit() and len(limit) < 5 and 1 <= int(limit) <= MAX_PAGE):
         faults.append(f"limit: 1 to {MAX_PAGE}")
-    place = _opened(query["cursor"]) if "cursor" in query else None
+    place = opened(query["cursor"]) if "cursor" in query else None
     faults += ["cursor: not one of ours"] if "cursor" in query and place is None else []
     if faults:
         raise Invalid([{"pointer": "", "code": "bad_filter", "detail": fault} for fault in faults])
@@ -81,7 +81,7 @@ def page_of(incidents: QuerySet[Incident], query: Any, absolute: Callable[[str],
     following = None
     if len(rows) > size:
         last = rows[size - 1]
-        asked = {name: query[name] for name in query if name != "cursor"} | {"cursor": _sealed(last.received_at, last.pk)}
+        asked = {name: query[name] for name in query if name != "cursor"} | {"cursor": sealed(last.received_at, last.pk)}
         following = absolute(f"/api/v1/incidents?{urlencode(asked)}")
     return Page(rows[:size], following)
 
@@ -111,11 +111,13 @@ def _time(text: str) -> datetime | None:
     return at.astimezone(UTC) if at is not None and at.tzinfo is not None and 1 < at.year < 9999 else None
 
 
-def _sealed(at: datetime, pk: UUID) -> str:
+def sealed(at: datetime, pk: UUID) -> str:
+    """Return the cursor of the place after this row."""
     return base64.urlsafe_b64encode(f"{at.isoformat()}|{pk}".encode()).decode().rstrip("=")
 
 
-def _opened(cursor: str) -> tuple[datetime, UUID] | None:
+def opened(cursor: str) -> tuple[datetime, UUID] | None:
+    """Return the place a cursor names; None for what is none of ours."""
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         at, _, pk = text.partition("|")

@@ -57,29 +57,29 @@ class Parsed:
         return self.raw if self.sanitised else None
 
 
-def parse(raw: bytes, *, limit: int, signed: tuple[str, ...] = SIGNED_IN_INCIDENT) -> Parsed:
-    """Read one JSON object of at most `limit` bytes. Raises TooLarge, MalformedJson or Invalid.
+def parse(raw: bytes, *, limit: int, signed: tuple[str, ...] = SIGNED_IN_INCIDENT, values: int = MAX_NODES) -> Parsed:
+    """Read one JSON object of at most `limit` bytes and `values` values. Raises TooLarge, MalformedJson or Invalid.
 
     `signed` names the members of the top level in which broken text is refused (what is signed is what is stored); "" means all.
     """
     if len(raw) > limit:
         raise TooLarge(f"The body is larger than {limit} bytes.")
-    check_shape(raw)
+    check_shape(raw, values)
     return _clean(_load(raw), raw, signed)
 
 
-def check_shape(raw: bytes) -> None:
+def check_shape(raw: bytes, most: int = MAX_NODES) -> None:
     """Refuse what is nested too deeply or holds too many values, before anything recurses into it. Linear, and mostly C."""
     opens = raw.count(b"[") + raw.count(b"{")
-    if opens <= MAX_DEPTH and opens + raw.count(b",") < MAX_NODES:
+    if opens <= MAX_DEPTH and opens + raw.count(b",") < most:
         return  # cannot be too deep nor too many, wherever these characters stand
     _check_depth(_skeleton(raw[:FIRST_LOOK]))  # a bomb usually begins at once
     skeleton = _skeleton(raw)
-    _check_depth(skeleton[: 3 * MAX_NODES + 1])  # a value needs at most a comma, an opening and a closing
+    _check_depth(skeleton[: 3 * most + 1])  # a value needs at most a comma, an opening and a closing
     # Each value but the first of its container has a comma before it, and only an empty container has no first.
     values = 1 + skeleton.count(b",") + skeleton.count(b"[") + skeleton.count(b"{")
-    if len(skeleton) > 3 * MAX_NODES or (values > MAX_NODES and values - _empties(raw) > MAX_NODES):
-        raise _refused(f"more than {MAX_NODES} values", "too_many_values")
+    if len(skeleton) > 3 * most or (values > most and values - _empties(raw) > most):
+        raise _refused(f"more than {most} values", "too_many_values")
 
 
 def _skeleton(raw: bytes) -> bytes:

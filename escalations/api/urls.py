@@ -4,7 +4,7 @@ from django.urls import path, re_path
 
 from . import docs, problems
 from .doors import door
-from .views import afterwards, incidents
+from .views import afterwards, incidents, sessions
 
 urlpatterns = [
     path("v1/incidents", door(incidents.Incidents, waits=frozenset({"POST"})), name="incidents"),
@@ -15,6 +15,11 @@ urlpatterns = [
     path("v1/incidents/<uuid:pk>/withdraw", door(afterwards.Withdrawal), name="withdraw"),
     path("v1/incidents/<uuid:pk>/ack", door(afterwards.Acknowledgement), name="ack"),
     path("v1/proposals/<uuid:pk>/decision", door(afterwards.Deciding), name="decision"),
+    path("v1/sessions", door(sessions.Sessions), name="sessions"),
+    path("v1/sessions/<uuid:pk>", door(sessions.OneSession), name="session"),
+    path("v1/sessions/<uuid:pk>/steps", door(sessions.Steps), name="session-steps"),
+    path("v1/sessions/<uuid:pk>/directive", door(sessions.Directive, waits=frozenset({"GET"})), name="session-directive"),
+    path("v1/sessions/<uuid:pk>/end", door(sessions.End), name="session-end"),
     path("v1/schema", docs.schema, name="schema"),
     path("docs/", docs.page, name="api-docs"),
     re_path(r"^.*$", problems.nothing_here),

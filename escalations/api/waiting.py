@@ -1,12 +1,14 @@
 """Waiting for a person without holding a thread or a database connection.
 
-One task a process serves all waiters: it LISTENs (a hint: which incident to look at) and asks with one query every two seconds for
-all of them at once (the truth). Without NOTIFY everything still works, two seconds later.
+One task a process serves all waiters: it LISTENs (a hint: which incident or run to look at) and asks with one query of each sort
+every two seconds for all of them at once (the truth). Without NOTIFY everything still works, two seconds later.
+
+A waiter waits for a `Thing`: that an incident has an answer, or that a run has an order its agent does not know.
 """
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -39,6 +41,25 @@ WHERE id = ANY (%s) AND NOT {standstill.HELD_BACK} AND (
 )
 """
 
+# Those of the runs asked for (each with the last order its agent knows, and whether it knows that everything is stopped) that have
+# something to be told.
+ORDERED = """
+SELECT asked.id, asked.known, asked.held FROM unnest(%s::uuid[], %s::int[], %s::bool[]) AS asked (id, known, held)
+JOIN escalations_oversightsession AS session ON session.id = asked.id
+WHERE session.orders > asked.known OR asked.held <> EXISTS (SELECT FROM escalations_stop WHERE released_at IS NULL)
+"""
+
+
+class Orders(NamedTuple):
+    """What an agent waits for that listens to its run: anything but what it knows."""
+
+    session_id: UUID
+    known: int
+    held: bool
+
+
+Thing = UUID | Orders
+
 _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, "Watch"] = WeakKeyDictionary()
 
 
@@ -56,9 +77,10 @@ class Watch:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.waiting: dict[UUID, set[asyncio.Future[None]]] = {}
+        self.waiting: dict[Thing, set[asyncio.Future[None]]] = {}
+        self.named: dict[UUID, set[Thing]] = {}  # what is waited for, by the id that a hint names
         self.count = 0
-        self.fresh: set[UUID] = set()
+        self.fresh: set[Thing] = set()
         self.task: asyncio.Task[None] | None = None
         self.closing = False
         self.polls = 0  # how often everything was looked at; for tests and curiosity
@@ -69,16 +91,18 @@ class Watch:
         if self.count >= MOST_WAITERS:
             raise Overloaded("Too many callers wait already. Nothing was stored; try again.", retry_after=5)
 
-    async def answered(self, incident_id: UUID, seconds: float) -> None:
-        """Return when the incident has an answer for its caller, after `seconds`, or at once when the process is about to end.
+    async def answered(self, thing: Thing, seconds: float) -> None:
+        """Return when the incident has an answer for its caller (the run an order its agent does not know), after `seconds`, or at
+        once when the process is about to end.
 
         Whoever is cancelled here (the client hung up) takes only itself away.
         """
         if self.closing or seconds <= 0:
             return
         future = self.loop.create_future()
-        self.waiting.setdefault(incident_id, set()).add(future)
-        self.fresh.add(incident_id)
+        self.waiting.setdefault(thing, set()).add(future)
+        self.named.setdefault(_id_of(thing), set()).add(thing)
+        self.fresh.add(thing)
         self.count += 1
         self._ensure_task()
         try:
@@ -87,22 +111,26 @@ class Watch:
             pass
         finally:
             self.count -= 1
-            others = self.waiting[incident_id]
+            others = self.waiting[thing]
             others.discard(future)
             if not others:
-                del self.waiting[incident_id]
+                del self.waiting[thing]
+                alike = self.named[_id_of(thing)]
+                alike.discard(thing)
+                if not alike:
+                    del self.named[_id_of(thing)]
 
-    def wake(self, incident_id: UUID) -> None:
-        """Let those who wait for this incident go. A future that was cancelled meanwhile is left alone."""
-        for future in self.waiting.get(incident_id, ()):
+    def wake(self, thing: Thing) -> None:
+        """Let those who wait for this go. A future that was cancelled meanwhile is left alone."""
+        for future in self.waiting.get(thing, ()):
             if not future.done():
                 future.set_result(None)
 
     def release(self) -> None:
         """Let everybody go, and nobody wait any more: the process is about to end."""
         self.closing = True
-        for incident_id in list(self.waiting):
-            self.wake(incident_id)
+        for thing in list(self.waiting):
+            self.wake(thing)
 
     def _ensure_task(self) -> None:
         if self.task is None or self.task.done():
@@ -140,12 +168,26 @@ class Watch:
                 asked, next_poll = set(self.waiting), now + POLL
                 self.polls += bool(asked)
             else:
-                asked = {one for one in (_id(hint) for hint in hints) if one in self.waiting} | (self.fresh & set(self.waiting))
+                hinted = (self.named.get(one, set()) for one in (_id(hint) for hint in hints) if one is not None)
+                asked = {thing for things in hinted for thing in things} | {one for one in self.fresh if one in self.waiting}
             self.fresh.clear()
-            if asked:
-                found = await connection.execute(ANSWERED, [list(asked)])
+            if incidents := [one for one in asked if isinstance(one, UUID)]:
+                found = await connection.execute(ANSWERED, [incidents])
                 for (incident_id,) in await found.fetchall():
                     self.wake(incident_id)
+            if runs := [one for one in asked if isinstance(one, Orders)]:
+                found = await connection.execute(ORDERED, columns(runs))
+                for row in await found.fetchall():
+                    self.wake(Orders(*row))
+
+
+def columns(runs: list[Orders]) -> list[list[Any]]:
+    """Return what ORDERED takes."""
+    return [[run.session_id for run in runs], [run.known for run in runs], [run.held for run in runs]]
+
+
+def _id_of(thing: Thing) -> UUID:
+    return thing.session_id if isinstance(thing, Orders) else thing
 
 
 def _id(hint: str) -> UUID | None:

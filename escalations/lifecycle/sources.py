@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from escalations import audit, canonical, clock, queue, search, standstill
-from escalations.errors import AlreadySettled, Conflict, DecisionExpired, Invalid, NotFound, Stopped
+from escalations.errors import AlreadySettled, Conflict, DecisionExpired, Invalid, NotAllowed, NotFound, Stopped
 from escalations.floors.facts import context_texts
 from escalations.floors.judge import new_findings
 from escalations.floors.risk import risk_of
@@ -21,6 +21,7 @@ from escalations.models import (
     Person,
     Proposal,
     Question,
+    SessionAlarm,
     Work,
 )
 from escalations.states import DEFAULT_DECISIONS, Kind, Stage, State, Status, Verdict
@@ -90,10 +91,11 @@ def revise(
 ) -> Proposal:
     """Post a new revision: to correct a pending one, or after a rejection with `retry`. It is classified and routed like any other.
 
-    Raises AlreadySettled, TooManyRevisions, NotFound. A model's redraft gives way when the agent's own revision came first.
+    Raises AlreadySettled, TooManyRevisions, NotAllowed, NotFound. A model's redraft gives way when the agent's own revision came first.
     """
     with transaction.atomic():
         incident, pending = _locked(incident_id)
+        _check_its_own(incident, actor)
         last = Proposal.objects.filter(incident=incident).order_by("-revision").select_related("decision").first()
         if last is not None and last.revision >= MAX_REVISIONS:
             raise TooManyRevisions
@@ -156,18 +158,23 @@ def add_context(incident_id: Any, *, context: dict[str, Any], sanitised: bool = 
     return item
 
 
-def withdraw(incident_id: Any, *, actor: audit.Actor) -> Incident:
-    """The source needs no answer any more. Raises AlreadySettled (with who was first) once settled, NotFound."""
+def withdraw(incident_id: Any, *, actor: audit.Actor, why: str = "") -> Incident:
+    """The source needs no answer any more; `why` stands in the record.
+
+    Raises AlreadySettled (with who was first) once settled, NotAllowed, NotFound.
+    """
+    facts = {"why": why} if why else {}
     with transaction.atomic():
         incident, pending = _locked(incident_id)
+        _check_its_own(incident, actor)
         if incident.status == Status.SETTLED:
             _check_handed_out(incident)
             last = Proposal.objects.filter(incident=incident).order_by("-revision").first()
             raise moves.refusal(last.pk) if last else AlreadySettled()
         if pending is not None:
-            moves.leave(pending, State.WITHDRAWN, actor=actor)
+            moves.leave(pending, State.WITHDRAWN, actor=actor, **facts)
         else:
-            audit.record("proposal.withdrawn", actor=actor, incident_id=incident.pk)
+            audit.record("proposal.withdrawn", actor=actor, incident_id=incident.pk, **facts)
         _drop_work(incident)
         moves.settle_incident(incident, actor=actor)
     return incident
@@ -249,6 +256,13 @@ def _check_handed_out(incident: Incident) -> None:
     last = Proposal.objects.filter(incident=incident).order_by("-revision").values_list("pk", flat=True).first()
     if last is not None and standstill.held_back([last]):
         raise Stopped
+
+
+def _check_its_own(incident: Incident, actor: audit.Actor) -> None:
+    """Raise NotAllowed for a source that would take back, or reword, what was opened about it. One query for a hand-off in a run."""
+    may_be = actor.kind == "source" and incident.kind == Kind.HANDOFF and incident.session
+    if may_be and SessionAlarm.objects.filter(incident=incident).exists():
+        raise NotAllowed("This was opened because of what the agent did; it is not the agent's to take back.")
 
 
 def _drop_work(incident: Incident) -> None:

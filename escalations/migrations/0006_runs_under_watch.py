@@ -65,6 +65,7 @@ class Migration(migrations.Migration):
                 ('paused_seconds', models.FloatField(default=0)),
                 ('warned', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=10), default=list, size=None)),
                 ('steps', models.PositiveIntegerField(default=0)),
+                ('last_number', models.PositiveIntegerField(default=0)),
                 ('errors', models.PositiveIntegerField(default=0)),
                 ('tokens', models.PositiveBigIntegerField(default=0)),
                 ('cost', models.DecimalField(decimal_places=6, default=0, max_digits=14)),

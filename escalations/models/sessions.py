@@ -45,6 +45,7 @@ class OversightSession(models.Model):
     paused_seconds = models.FloatField(default=0)  # how long it was paused before: time that counts against no budget
     warned = ArrayField(models.CharField(max_length=10), default=list)  # budgets that were found near their end: steps, minutes, cost
     steps = models.PositiveIntegerField(default=0)
+    last_number = models.PositiveIntegerField(default=0)  # the highest number of a step; more than `steps` where the agent skipped some
     errors = models.PositiveIntegerField(default=0)
     tokens = models.PositiveBigIntegerField(default=0)
     cost = models.DecimalField(max_digits=14, decimal_places=6, default=0)

@@ -11,7 +11,7 @@ from threading import Event
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
-from escalations import audit, lifecycle, notify, queue, upkeep
+from escalations import audit, lifecycle, notify, oversight, queue, upkeep
 
 from . import auditor, housekeeping
 from .lateness import DatabaseLost, Steps, drain, raise_if_lost
@@ -24,6 +24,7 @@ SEAL_BATCH = 5_000
 PASS_ON_BATCH = 20  # absences that began
 CLIMB_BATCH = 1_000  # each look through 100,000 that wait with nobody takes a second or two, however many it finds
 WARN_BATCH = 200
+FOLLOW_BATCH = 100  # runs
 SETTLE_BATCH = 100  # signatures that can no longer be taken back; each is a transaction of its own
 RECONNECT_SECONDS = 2.0
 
@@ -56,12 +57,15 @@ class Timers:
             Duty("fired", 1, lambda: self.steps.fire(self.stop, LONGEST_DUTY)),
             Duty("passed on", 1, lambda: drain(lifecycle.pass_on, self.stop, LONGEST_DUTY, PASS_ON_BATCH)),
             Duty("climbed", 1, lambda: drain(lifecycle.climb, self.stop, LONGEST_DUTY, CLIMB_BATCH), rest=20),
+            Duty("followed", 1, lambda: drain(oversight.follow, self.stop, LONGEST_DUTY, FOLLOW_BATCH)),
             Duty("lapsed", 1, lambda: drain(lifecycle.lapse_claims, self.stop, LONGEST_DUTY)),
             Duty("woken", 1, queue.wake_due),
             Duty("sealed", 1, lambda: drain(audit.seal, self.stop, LONGEST_DUTY, SEAL_BATCH)),
             Duty("warned", 5, lambda: drain(lifecycle.warn_expiring, self.stop, LONGEST_DUTY)),
             Duty("warned before closing", 30, self._warn_before_closing),
             Duty("told", notify.EVERY, self._tell),
+            Duty("runs out of time", 5, lambda: oversight.end_overdue(limit=FOLLOW_BATCH)),
+            Duty("silent", 5, lambda: oversight.find_silent(limit=FOLLOW_BATCH)),
             Duty("heartbeat", 15, self._beat_through_the_queue),
             Duty("found", auditor.EVERY, self._audit),
             Duty("ahead", 30, self._compare_clocks),

@@ -1,6 +1,8 @@
 """What every call shares: who may, how a body is read, one retry after a deadlock, problems for errors."""
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from escalations.api import parsers, problems
+from escalations.api import parsers, problems, waiting
 from escalations.api.auth import Bearer, Caller
 from escalations.errors import Invalid, NotFound, TooLarge
 from escalations.models import ApiKey, Incident
@@ -21,6 +23,14 @@ MAX_WAIT = 60  # seconds
 MAX_KEY = 255
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 JSON_TYPES = frozenset({"application/json"})
+
+
+@dataclass(frozen=True)
+class Later:
+    """What a call with `?wait=` waits for, and what makes its answer then, in a thread. A response carries it as `later`."""
+
+    thing: waiting.Thing
+    then: Callable[[], Any]
 
 
 class JsonBody(BaseParser):
