@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .receipt import Receipt
-from .report import Reporter, configure, current
+from .reporter import Reporter, configure, current
 from .ticket import Ticket
 
 __all__ = ["Receipt", "Reporter", "Ticket", "areport", "configure", "current", "report"]

@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 
 from .answering import ERROR, request_of, wants_json
 from .receipt import Receipt
-from .report import Reporter, configure, current
+from .reporter import configure, current
 from .ticket import Ticket
 
 _TICKET = "_countersign_ticket"
@@ -67,15 +67,10 @@ def _failed(sender: Any, request: HttpRequest | None = None, **more: Any) -> Non
     """Hand in the exception being handled. Nobody waits here: the middleware does, once there is an answer to change."""
     route = getattr(getattr(request, "resolver_match", None), "route", "") or ""
     told = request_of(request.method or "", request.path, route) if request is not None else None
-    ticket = reporter().submit(request=told)
+    ticket = current().submit(request=told)
     if request is not None:
         setattr(request, _TICKET, ticket)
         request.countersign = ticket.known
-
-
-def reporter() -> Reporter:
-    """Return the reporter in use."""
-    return current()
 
 
 def _answered(request: HttpRequest, response: HttpResponseBase, receipt: Receipt) -> HttpResponseBase:

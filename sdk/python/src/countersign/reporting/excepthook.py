@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from .receipt import Receipt
-from .report import Reporter, current
+from .reporter import Reporter, current
 
 SEEING_OUT = 2.0  # seconds a program that ends anyway takes to send, before what is left is kept
 

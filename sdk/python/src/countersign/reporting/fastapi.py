@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from .answering import request_of
 from .receipt import Receipt
-from .report import Reporter, current
+from .reporter import Reporter, current
 
 log = logging.getLogger("countersign.reporting")
 

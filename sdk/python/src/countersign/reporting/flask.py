@@ -12,7 +12,7 @@ from flask import Flask, Response, g, got_request_exception, jsonify, request
 from werkzeug.exceptions import InternalServerError
 
 from .answering import ERROR, request_of, wants_json
-from .report import Reporter, current
+from .reporter import Reporter, current
 from .ticket import Ticket
 
 

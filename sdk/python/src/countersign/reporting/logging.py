@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from .report import Reporter, current
+from .reporter import Reporter, current
 
 OURS = ("countersign", "httpx", "httpcore")
 
