@@ -22,6 +22,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd sdk/python && ../../$(BIN)/mypy
 
 unit: install
 	$(PYTEST) -n 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -51,8 +52,8 @@ class Wish:
 
 def action_wish(action: str, args: Mapping[str, Any] | None, title: str | None, context: Any, more: Mapping[str, Any]) -> Wish:
     """Return the wish to do something. Raises NotSignable before anything is sent."""
-    named = dict(args or {})
-    digest(action, named)
+    digest(action, dict(args or {}))
+    named = copy.deepcopy(dict(args or {}))  # whatever the caller changes while people think changes nothing of what was asked
     of_proposal, of_incident = _sorted(more)
     data = {
         "kind": "action", "title": title or _title(action, named), **of_incident, "proposal": {"action": action, "args": named, **of_proposal}
@@ -64,6 +65,7 @@ def draft_wish(draft: Mapping[str, Any], title: str | None, context: Any, more: 
     """Return the wish to send something. Raises NotSignable before anything is sent."""
     whole = {"to": "", "subject": "", "body": "", "format": "text", **draft}
     digest(None, None, whole)
+    whole = copy.deepcopy(whole)
     of_proposal, of_incident = _sorted(more)
     data = {
         "kind": "draft", "title": title or f"Send “{whole['subject']}” to {whole['to']}"[:500], **of_incident,
