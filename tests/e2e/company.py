@@ -96,7 +96,7 @@ class Company:
                 [sys.executable, "-m", "hitl_site.supervisor"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
             )
         try:
-            until(self.is_ready, 90, "ready")
+            until(self.is_ready, 300, "ready")
         except AssertionError:
             text = self.log.read_text(errors="replace")[-3000:]
             self.stop()
