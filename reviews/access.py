@@ -7,7 +7,7 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from escalations import authority
-from escalations.models import Incident, Person, Proposal, Role
+from escalations.models import Incident, OversightSession, Person, Proposal, Role
 
 MOVED_ON = 20_000  # settled by other roles after one's own was asked: no more than these are listed
 
@@ -68,3 +68,14 @@ def incident_for(person: Person, pk: UUID) -> Incident:
     if sees_everything(person) or proposals_for(person).filter(incident=incident).exists():
         return incident
     raise Http404
+
+
+def runs_for(person: Person) -> QuerySet[OversightSession]:
+    """Return the agents' runs this person may read. One query for the roles at most."""
+    return authority.runs_readable_by(person, roles_of(person))
+
+
+def run_for(person: Person, pk: UUID) -> OversightSession:
+    """Return the run with whose it is and who watches in one query, or raise Http404."""
+    found: OversightSession = get_object_or_404(runs_for(person).select_related("source__owner", "role", "person"), pk=pk)
+    return found

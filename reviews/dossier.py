@@ -34,6 +34,7 @@ from .access import roles_of
 from .context import Context, context_of, exception_of, text, without_exception
 from .inbox import newest_entry
 from .precedents import Precedent, nearest
+from .run_page import Run, run_of
 from .sentences import Bit, asked, is_acknowledgement, outcome
 
 VERBS = {
@@ -254,6 +255,11 @@ class Dossier:
     @cached_property
     def history(self) -> list[story.Event]:
         return story.events_of(AuditEntry.objects.filter(incident_id=self.incident.pk).order_by("id")[:500])
+
+    @cached_property
+    def run(self) -> Run | None:
+        """Return the agent's run this came from. One query, or two, where its session is one's id; else none."""
+        return run_of(self.incident, self.person)
 
     @property
     def length(self) -> int:

@@ -4,6 +4,7 @@ what has arrived since."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -13,7 +14,7 @@ from django.db.models.fields.json import KT
 from escalations.models import AuditEntry, Person, Proposal, Role, Source
 from escalations.states import TRIGGERS, Kind, Risk, Severity, State
 
-from . import access, search, signers, veil
+from . import access, runs, search, signers, veil
 from . import lines as grouped
 from .filters import Filters
 from .order import DUE, PLACE, Cursor, order_of
@@ -252,13 +253,38 @@ def said_count(number: int) -> str:
     return f"{COUNTED}+" if number > COUNTED else str(number)
 
 
+def counts_of(person: Person) -> tuple[int, int]:
+    """Return how many proposals and how many runs wait for this person, each at most COUNTED + 1. One query for the life of this
+    object, which is one request: both stand round every page."""
+    found: tuple[int, int] | None = getattr(person, "_waiting_in_this_request", None)
+    if found is None:
+        items, items_values = _counting(queues(person, Filters()))
+        halted, halted_values = _counting([runs.waiting_for(person)])
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT ({items}), ({halted})", [*items_values, *halted_values])
+            found = cursor.fetchone()
+        person._waiting_in_this_request = found  # type: ignore[attr-defined]
+    return found
+
+
+def _counting(parts: Sequence[QuerySet]) -> tuple[str, list[Any]]:
+    """Return the statement that counts these rows together, each part at most COUNTED + 1, and its values."""
+    written = [rows.order_by().values("pk")[: COUNTED + 1].query.sql_with_params() for rows in parts]
+    if not written:
+        return "0", []
+    rows = " UNION ALL ".join(f"({sql})" for sql, _ in written)
+    return f"SELECT count(*) FROM ({rows}) AS waiting", [value for _, values in written for value in values]
+
+
 def count_of(person: Person) -> str:
-    """Return how many wait for this person, in words. One query for the life of this object, which is one request."""
-    said: str | None = getattr(person, "_waiting_in_this_request", None)
-    if said is None:
-        said = said_count(waiting(person))
-        person._waiting_in_this_request = said  # type: ignore[attr-defined]
-    return said
+    """Return how many wait for this person, in words. One query a request, with `runs_of`."""
+    return said_count(counts_of(person)[0])
+
+
+def runs_of(person: Person) -> str:
+    """Return how many runs wait for this person, in words; nothing for none. One query a request, with `count_of`."""
+    number = counts_of(person)[1]
+    return said_count(number) if number else ""
 
 
 def waits_for(person: Person, proposal: Proposal) -> bool:

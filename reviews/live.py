@@ -21,8 +21,9 @@ from django.db import Error, connections
 
 from escalations.endings import before_the_end
 
-from . import live_rows
+from . import live_rows, run_watch
 from .live_rows import Happened, Reading, Rights
+from .run_facts import Facts
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +68,12 @@ def feed() -> "Feed":
 class Reader:
     """One open stream, and what it has yet to be told."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, runs: tuple[UUID, ...] = ()) -> None:
         self.reading = reading
         self.rights = reading.rights
+        self.runs = runs  # that it watches
+        self.known: dict[UUID, Facts] = {}  # how they stood when it was told last
+        self.news: dict[UUID, Facts] = {}  # how they stand, where it is yet to be told
         self.arrived: set[UUID] = set()
         self.changed: set[UUID] = set()
         self.everything = False
@@ -101,6 +105,9 @@ class Reader:
             said.append(("changed", json.dumps(sorted(map(str, self.changed)))))
         if self.arrived:
             said.append(("arrived", str(len(self.arrived))))
+        if self.news:
+            said.append(("runs", run_watch.said(self.news.values())))
+            self.news = {}
         self.changed, self.arrived, self.everything = set(), set(), False
         return "".join(f"id: {last}\nevent: {name}\ndata: {data}\n\n" for name, data in said or [("here", "")]).encode()
 
@@ -112,6 +119,7 @@ class Feed:
         self.loop = loop
         self.readers: set[Reader] = set()
         self.task: asyncio.Task[None] | None = None
+        self.watching: asyncio.Task[None] | None = None  # looks at the runs that somebody watches
         self.closing = False
         self.last = 0
         self.missing: dict[int, float] = {}  # numbers that were passed over, and until when they may still come
@@ -124,12 +132,12 @@ class Feed:
         mine = sum(one.reading.person_id == person_id for one in self.readers)
         return not self.closing and len(self.readers) < MOST_READERS and mine < MOST_OF_ONE
 
-    async def lines(self, reading: Reading, since: int | None) -> AsyncIterator[bytes]:
-        """Yield somebody's stream, caught up from entry `since`, until it is over.
+    async def lines(self, reading: Reading, since: int | None, runs: tuple[UUID, ...] = ()) -> AsyncIterator[bytes]:
+        """Yield somebody's stream, caught up from entry `since`, until it is over; also of how these runs stand.
 
         Who is cancelled here (the browser hung up) takes only itself away.
         """
-        reader = Reader(reading)
+        reader = Reader(reading, runs)
         try:
             # Apart by chance, so that not all come back at once when the server did.
             yield f"retry: {random.randint(1_000, 4_000)}\n\n".encode()
@@ -160,6 +168,9 @@ class Feed:
             self.recent.clear()
             self.task = self.loop.create_task(self._run(), name="countersign-live")
         self.readers.add(reader)
+        if reader.runs and (self.watching is None or self.watching.done()):
+            looking = run_watch.look(lambda: list(self.readers), aside)
+            self.watching = self.loop.create_task(looking, name="countersign-runs")
         if since is not None and since < self.begins:
             reader.look_at_everything()
         elif since is not None:

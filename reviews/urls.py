@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import acts, desk, group, held, inbox, live, proposal, records, saved, stop, strip, tokens, you
+from .views import acts, desk, group, held, inbox, live, proposal, records, run, runs, saved, stop, strip, tokens, you
 
 app_name = "reviews"
 urlpatterns = [
@@ -18,6 +18,15 @@ urlpatterns = [
     path("held/", held.show, name="held"),
     path("groups/", group.show, name="group"),
     path("desk/", desk.show, name="desk"),
+    path("oversight/", runs.show, name="runs"),
+    path("oversight/arrivals/", runs.arrivals, name="run_arrivals"),
+    path("oversight/stop/", runs.stop_many, name="stop_runs"),
+    path("oversight/<uuid:pk>/", run.show, name="run"),
+    path("oversight/<uuid:pk>/acts/", run.act, name="run_acts"),
+    path("oversight/<uuid:pk>/now/", run.now, name="run_now"),
+    path("oversight/<uuid:pk>/steps/", run.steps, name="run_steps"),
+    path("oversight/<uuid:pk>/replay/", run.replay, name="run_replay"),
+    path("oversight/<uuid:pk>/row/", runs.row, name="run_row"),
     path("live/", live.stream, name="live"),
     path("stop/", stop.show, name="stop"),
     path("settled/", records.settled_list, name="settled"),

@@ -11,15 +11,19 @@ from escalations.models import (
     ApiKey,
     EscalationPolicy,
     Incident,
+    OversightSession,
     Person,
     PersonToken,
     Proposal,
     Role,
     RoutingRule,
+    SessionAlarm,
+    SessionOrder,
+    SessionStep,
     Source,
     Work,
 )
-from escalations.states import DEFAULT_DECISIONS, Kind, Status
+from escalations.states import DEFAULT_DECISIONS, Kind, Order, Status
 
 STANDARD = {
     "name": "standard", "version": 1, "steps": [], "expires_after": 43_200, "fallback": "reject", "valid_for": 86_400,
@@ -149,3 +153,48 @@ class RuleFactory(DjangoModelFactory):
 
     name = Sequence(lambda n: f"rule {n}")
     condition = "true"
+
+
+class OversightSessionFactory(DjangoModelFactory):
+    """A run that has just begun, watched by the supervisors, without limits."""
+
+    class Meta:
+        model = OversightSession
+
+    source = SubFactory(SourceFactory)
+    body_digest = "0" * 64
+    agent = "researcher"
+    goal = "Find the cheapest flight to Oslo"
+    role = LazyFunction(lambda: role("supervisor"))
+
+
+class SessionStepFactory(DjangoModelFactory):
+    """A step of a run; what the run says of its steps is for the test to say."""
+
+    class Meta:
+        model = SessionStep
+
+    session = SubFactory(OversightSessionFactory)
+    number = Sequence(lambda n: n + 1)
+    tool = "search"
+    args = LazyFunction(lambda: {"query": "flights to Oslo"})
+    result = LazyFunction(lambda: {"found": 3})
+
+
+class SessionOrderFactory(DjangoModelFactory):
+    class Meta:
+        model = SessionOrder
+
+    session = SubFactory(OversightSessionFactory)
+    number = 1
+    order = Order.PAUSE
+    person = SubFactory(PersonFactory)
+
+
+class SessionAlarmFactory(DjangoModelFactory):
+    class Meta:
+        model = SessionAlarm
+
+    session = SubFactory(OversightSessionFactory)
+    name = "loop"
+    why = "search was called 5 times with the same args"

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from escalations.models import Incident
 
-from .. import access
+from .. import access, inbox
 
 register = template.Library()
 
@@ -21,12 +21,14 @@ class Place:
     go: str
     here: bool
     counted: bool = False
+    waiting: str = ""  # how many wait there for this person; the inbox counts by itself
 
 
 PLACES = [
     # label, URL name, letter, names of the views that belong to it
     ("Inbox", "reviews:inbox", "i", {"inbox", "proposal", "group"}),
     ("Settled", "reviews:settled", "s", {"settled", "incident"}),
+    ("Runs", "reviews:runs", "r", {"runs", "run", "run_replay", "run_acts", "stop_runs"}),
     ("Desk", "reviews:desk", "d", {"desk"}),
     ("You", "reviews:you", "y", {"you", "tokens"}),
 ]
@@ -34,7 +36,7 @@ PLACES = [
 
 @register.simple_tag(takes_context=True)
 def places(context: template.Context) -> list[Place]:
-    """Return where this person can go, in order. No query but that of the roles, which the page has read already."""
+    """Return where this person can go, in order. Two queries: the roles, which others reuse, and what waits."""
     user, request = context["user"], context["request"]
     match = getattr(request, "resolver_match", None)
     name = match.url_name if match and match.namespace == "reviews" else ""
@@ -42,7 +44,8 @@ def places(context: template.Context) -> list[Place]:
     for label, view, go, views in PLACES:
         if label == "Desk" and not access.sees_everything(user):
             continue
-        found.append(Place(label, reverse(view), go, name in views, label == "Inbox"))
+        waiting = inbox.runs_of(user) if label == "Runs" else ""
+        found.append(Place(label, reverse(view), go, name in views, label == "Inbox", waiting))
     if user.is_staff:
         found.append(Place("Admin", reverse("admin:index"), "a", match is not None and match.namespace == "admin"))
     return found

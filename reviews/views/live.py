@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
-from .. import live, live_rows
+from .. import live, live_rows, run_watch
 from ..partials import fresh
 from .inbox import number
 
@@ -22,7 +22,8 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     if reading is None or not live.feed().has_room(reading.person_id):
         return nothing
     since = request.headers.get("Last-Event-ID") or request.GET.get("since")
-    lines = live.feed().lines(reading, number(since) if since else None)
+    runs = run_watch.asked_for(request.GET.get("runs", ""))
+    lines = live.feed().lines(reading, number(since) if since else None, runs)
     answer = StreamingHttpResponse(lines, content_type="text/event-stream; charset=utf-8")
     answer["Cache-Control"] = "no-store"
     answer["X-Accel-Buffering"] = "no"  # nginx would collect it

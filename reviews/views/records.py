@@ -12,6 +12,7 @@ from .. import dossier, export, settled, story, veil
 from ..access import incident_for
 from ..order import Cursor
 from ..partials import page, part
+from ..run_page import run_of
 from .inbox import number
 
 
@@ -24,6 +25,7 @@ def incident(request: HttpRequest, pk: UUID) -> HttpResponse:
         "reviews/incident.html",
         {
             "incident": found,
+            "run": run_of(found, request.user),
             "veil": veil.of_incident(request.user, found),
             "story": story.story_of(found),
             "context": dossier.context_of(found.context),

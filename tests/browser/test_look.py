@@ -8,10 +8,20 @@ from axe_playwright_python.sync_playwright import Axe
 from django.urls import get_resolver
 from playwright.sync_api import expect
 
-from escalations import lifecycle, policies
+from escalations import clock, lifecycle, policies
 from escalations.audit import SYSTEM
 from escalations.models import Incident
-from tests.factories import PersonFactory, SourceFactory
+from escalations.states import Kind, Order, RunState
+from tests.factories import (
+    IncidentFactory,
+    OversightSessionFactory,
+    PersonFactory,
+    ProposalFactory,
+    SessionAlarmFactory,
+    SessionOrderFactory,
+    SessionStepFactory,
+    SourceFactory,
+)
 
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
 HEAVIEST = 150_000  # bytes of a page with everything it loads, as they are sent
@@ -35,6 +45,15 @@ PAGES = {
     "you": "/you/",
     "tokens": "/tokens/",
     "stop": "/stop/",
+    "runs": "/oversight/",
+    "run_arrivals": None,
+    "stop_runs": "/oversight/stop/?agent=researcher&all=yes",
+    "run": "/oversight/{run}/",
+    "run_acts": None,
+    "run_now": None,
+    "run_steps": None,
+    "run_replay": "/oversight/{run}/replay/?step=2",
+    "run_row": None,
 }
 MORE = {
     "inbox, nothing found": "/?q=zebra",
@@ -53,6 +72,21 @@ SHOWN = {name: url for name, url in PAGES.items() if url} | MORE
 def chief(transactional_db):
     """Somebody who may go everywhere."""
     return PersonFactory(username="chief", roles=["finance", "manager"], is_staff=True, is_superuser=True)
+
+
+def watched():
+    """A run with something of everything in it."""
+    run = OversightSessionFactory(
+        steps=3, errors=1, cost="0.42", max_steps=4, max_cost=5, max_minutes=30, state=RunState.PAUSED, orders=1, reason="going round",
+        last_tool="search", last_step_at=clock.now(), key="k",
+    )
+    for number, error in enumerate(["", "no seats", ""], start=1):
+        SessionStepFactory(session=run, number=number, error=error, took_ms=420, tokens=7, args={"to": "anna@example.com", "memo": "x\u202ey"})
+    SessionOrderFactory(session=run, order=Order.PAUSE, text="wait", told_at=clock.now())
+    raised = IncidentFactory(source=run.source, session=str(run.pk), kind=Kind.HANDOFF, title="researcher: loops")
+    ProposalFactory(incident=raised, role=run.role, action="", args=None)
+    SessionAlarmFactory(session=run, incident=raised, step=3)
+    return run
 
 
 @pytest.fixture
@@ -85,7 +119,8 @@ def room(ask, chief, colleague, troubles):
     lifecycle.decide(
         settled.pk, person=colleague, type="approve", digest=settled.args_digest, version=settled.version, reason="fine"
     )
-    known = {"pending": pending.pk, "settled": settled.pk, "story": settled.incident_id, "person": chief.pk}
+    run = watched()
+    known = {"run": run.pk, "pending": pending.pk, "settled": settled.pk, "story": settled.incident_id, "person": chief.pk}
     return lambda name: SHOWN[name].format(**known)
 
 
