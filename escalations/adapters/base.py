@@ -3,22 +3,21 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from escalations import canonical, errors, ingest
-from escalations.api import doors, fields, inputs, parsers, problems
+from escalations.api import doors, fields, inputs, parsers, problems, waiting
 from escalations.api.auth import Caller
 from escalations.models import ApiKey, Incident
 
 
 @dataclass(frozen=True)
 class Later:
-    """An answer that waits: when the incident has one, or after `seconds`, `then()` is called in a thread and makes it."""
+    """An answer that waits: when the incident has one (or the run an order), or after `seconds`, `then()` makes it in a thread."""
 
-    incident_id: UUID
+    thing: waiting.Thing
     seconds: float
     then: Callable[[], HttpResponse]
 
@@ -44,7 +43,7 @@ def route(
         try:
             given = await doors.in_thread(request, run, request, names)
             if isinstance(given, Later):
-                await doors.wait(request, str(given.incident_id), given.seconds)
+                await doors.wait(request, given.thing, given.seconds)
                 said = await doors.in_thread(request, given.then)
             else:
                 said = given

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from escalations.api.fields import AnyJson, Choice, Members, Several, Share, Strict, Text, Whole, YesNo
+from escalations.api.fields import Amount, AnyJson, Choice, Members, Several, Share, Strict, Text, Whole, YesNo
 from escalations.api.inputs import AttemptIn, DraftIn, LinkIn
 from escalations.states import Severity
 
@@ -77,6 +77,7 @@ class ReportIn(Strict):
     error = Text(max_length=100_000, required=False)
     number = Whole(low=1, high=COUNT, required=False)
     tokens = Whole(low=0, high=COUNT, required=False)
+    cost = Amount(required=False)
     took_ms = Whole(low=0, high=COUNT, required=False)
     approval = serializers.UUIDField(required=False, error_messages={"invalid": "must be the id of an approval"})
     args_digest = Text(max_length=80, blank=False, one_line=True, required=False)
@@ -190,6 +191,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "error": _text("What went wrong, if it did.", 100_000),
         "number": _whole("Your own count of the steps of this run, from 1. The same number again is the same step.", low=1),
         "tokens": _whole("Tokens it took."),
+        "cost": {"type": "number", "minimum": 0, "description": "Money it cost."},
         "took_ms": _whole("Milliseconds it took."),
         "approval": _id("The id of the approval that this step carried out. Give tool and args exactly as they ran."),
         "args_digest": _text("For a draft that was approved: the args_digest of the approval.", 80),

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from escalations import canonical, errors, lifecycle, wire
 from escalations.adapters.base import own, post
-from escalations.api import auth, fields, inputs, parsers
+from escalations.api import auth, fields, inputs, parsers, waiting
 from escalations.api.auth import Caller
 from escalations.models import ApiKey, Incident, Proposal
 
@@ -41,9 +41,9 @@ class Said:
 
 @dataclass(frozen=True)
 class Waits:
-    """The tool waits for a person: when there is an answer, or after `seconds`, `then()` is called in a thread."""
+    """The tool waits for a person: when there is an answer (for a run: an order), or after `seconds`, `then()` is called in a thread."""
 
-    incident_id: UUID
+    thing: waiting.Thing
     seconds: float
     then: Callable[[], Said]
 

@@ -4,9 +4,10 @@ from typing import Any
 
 from escalations import canonical, errors, lifecycle, oversight
 from escalations.adapters.base import own
-from escalations.api import parsers
+from escalations.api import parsers, waiting
+from escalations.models import ApiKey
 
-from .asking import Call, Said, told
+from .asking import Call, Said, Waits, told
 from .words import MAY_RUN, state_of
 
 NEXT = {
@@ -16,11 +17,14 @@ NEXT = {
     "stop": "Stop now. Use no further tool. Report the end with outcome: stopped, and tell your user why.",
 }
 STARTS = ("agent", "goal", "key")
-STEP = ("tool", "args", "result", "error", "number", "tokens", "took_ms")
+STEP = ("tool", "args", "result", "error", "number", "tokens", "cost", "took_ms")
 
 
-def report_step(call: Call, given: dict[str, Any]) -> Said:
-    """Begin a run, take a step, report an approval carried out, end the run: whatever is said, in this order."""
+def report_step(call: Call, given: dict[str, Any]) -> Said | Waits:
+    """Begin a run, take a step, report an approval carried out, end the run: whatever is said, in this order.
+
+    With the session alone it tells what to do now; while the run is paused, it waits for something new.
+    """
     given = parsers.mended(given)
     session = given.get("session")
     if session is not None and any(name in given for name in STARTS):
@@ -29,6 +33,8 @@ def report_step(call: Call, given: dict[str, Any]) -> Said:
         raise _fault("/tool", "required", "a step names its tool")
     if session is None and not ("tool" in given and "approval" in given) and "agent" not in given:
         raise _fault("/agent", "required", "the first step of a run names the agent; every later one has the session id it was answered")
+    if set(given) <= {"session", "wait_seconds"}:
+        return _listening(call, session, given)
     said: dict[str, Any] = {}
     if session is None and "agent" in given:
         session = _begun(call, given)
@@ -37,6 +43,18 @@ def report_step(call: Call, given: dict[str, Any]) -> Said:
     if "approval" in given:
         said["approval"] = _carried_out(call, given)
     return Said(said)
+
+
+def _listening(call: Call, session: Any, given: dict[str, Any]) -> Said | Waits:
+    now = oversight.look(session, **_own(call))
+    seconds = call.wait(given) if "wait_seconds" in given or now.directive["directive"] == "pause" else 0
+    if now.fresh or seconds <= 0:
+        return Said(_told(session, now.directive))
+    known = now.directive["number"]
+    return Waits(
+        waiting.Orders(session, known, now.held), seconds,
+        lambda: Said(_told(session, oversight.directive(session, seen=known, **_own(call)))),
+    )
 
 
 def _begun(call: Call, given: dict[str, Any]) -> Any:
@@ -49,20 +67,27 @@ def _begun(call: Call, given: dict[str, Any]) -> Any:
 
 
 def _taken(call: Call, session: Any, given: dict[str, Any]) -> dict[str, Any]:
-    source = call.caller.as_source
-    said: dict[str, Any] = {"session": str(session)}
+    own_run = _own(call)
     if "tool" in given:
-        step = {name: given[name] for name in STEP if name in given}
-        answer = oversight.take_steps(session, source=source, steps=[step])
-        said |= {"steps": answer.steps}
-        directive = answer.directive
+        answer = oversight.take_steps(session, steps=[{name: given[name] for name in STEP if name in given}], **own_run)
+        said = _told(session, answer.directive) | {"steps": answer.steps}
     else:
-        directive = oversight.directive(session, source=source)
+        said = _told(session, oversight.directive(session, **own_run))
     if "outcome" in given:
-        ended = oversight.end(session, source=source, outcome=given["outcome"], detail=given.get("detail", ""))
-        return said | {"ended": ended.outcome, "next": "The run is over."}
-    told_so = {name: directive[name] for name in ("directive", "reason", "notes") if directive.get(name)}
-    return said | told_so | {"next": NEXT[directive["directive"]]}
+        ended = oversight.end(session, outcome=given["outcome"], detail=given.get("detail", ""), **own_run)
+        said |= {"ended": ended.outcome, "next": "The run is over."}
+    return said
+
+
+def _told(session: Any, directive: dict[str, Any]) -> dict[str, Any]:
+    """Return a directive in words for a model."""
+    said = {name: directive[name] for name in ("directive", "reason", "notes") if directive.get(name)}
+    return {"session": str(session), **said, "next": NEXT[directive["directive"]]}
+
+
+def _own(call: Call) -> dict[str, Any]:
+    """Return whose run it has to be, as `oversight` takes it."""
+    return {"source": call.caller.as_source, "only_test": call.caller.env == ApiKey.TEST}
 
 
 def _carried_out(call: Call, given: dict[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def run(tool: Tool, call: Call, given: dict[str, Any]) -> dict[str, Any] | Waits
     said = _kept(tool, do)
     if isinstance(said, Waits):
         waits = said
-        return Waits(waits.incident_id, waits.seconds, lambda: _kept(tool, waits.then))
+        return Waits(waits.thing, waits.seconds, lambda: _kept(tool, waits.then))
     return result_of(said)
 
 

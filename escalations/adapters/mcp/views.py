@@ -75,7 +75,7 @@ def _called(message: rpc.Message, call: Call) -> HttpResponse | Later:
     if not isinstance(said, Waits):
         return rpc.answer(message.id, said)
     waits = said
-    return Later(waits.incident_id, waits.seconds, lambda: rpc.answer(message.id, tools.result_of(waits.then())))
+    return Later(waits.thing, waits.seconds, lambda: rpc.answer(message.id, tools.result_of(waits.then())))
 
 
 def _caller(request: HttpRequest) -> auth.Caller:
