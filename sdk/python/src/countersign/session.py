@@ -64,14 +64,19 @@ class StepResult:
 
     def told(self, number: int) -> dict[str, Any]:
         """Return the step as the API takes it."""
-        said: dict[str, Any] = {"number": number, "tool": self.tool[:200], "took_ms": int((time.monotonic() - self.began) * 1000)}
+        tool = " ".join(str(self.tool).split())[:200] or "step"
+        said: dict[str, Any] = {"number": number, "tool": tool, "took_ms": int((time.monotonic() - self.began) * 1000)}
         if self.args is not None:
             said["args"] = shown(self.args)
         if self.error is not None:
             said["error"] = self.error
         elif self.result is not None:
             said["result"] = shown(self.result)
-        return said | {name: value for name, value in (("tokens", self.tokens), ("cost", self.cost)) if value}
+        if self.tokens:
+            said["tokens"] = int(self.tokens)
+        if self.cost:
+            said["cost"] = round(float(self.cost), 6)  # a sum of floats has digits nobody paid for
+        return said
 
 
 class Core:
@@ -156,7 +161,8 @@ class Core:
         try:
             if self.stopped is None and self._kept:
                 yield from calls.post_steps(self.id, self._kept[-MOST_AT_ONCE:], self.seen, Deadline(FINISHING))
-            self.told = yield from calls.end_session(self.id, outcome, detail, self.seen, Deadline(FINISHING))
+            ended = yield from calls.end_session(self.id, outcome, detail, self.seen, Deadline(FINISHING))
+            self.told = {**self.told, **ended}
         except errors.CountersignError as lost:
             log.warning("countersign: the end of run %s could not be told: %s", self.id, lost)
 
