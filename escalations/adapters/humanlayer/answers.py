@@ -41,7 +41,7 @@ def is_pending(answer: dict[str, Any]) -> bool:
 
 
 def _of_call(incident: Incident, told: dict[str, Any], first: Proposal, spec: dict[str, Any]) -> dict[str, Any]:
-    decision, approved, comment = told["decision"], None, None
+    decision, approved, comment = _last_word(told), None, None
     if decision is not None:
         approved, comment = _verdict(decision, told["proposal"], first)
     elif told["status"] == Status.SETTLED:  # without a decision
@@ -61,6 +61,12 @@ def _of_call(incident: Incident, told: dict[str, Any], first: Proposal, spec: di
         "slack_message_ts": None,
         **_besides(told),
     }
+
+
+def _last_word(told: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the decision, unless a newer revision waits for another: the earlier one is used up then, or was a no."""
+    proposal = told["proposal"]
+    return None if proposal is None or proposal["state"] == State.PENDING else told["decision"]
 
 
 def _verdict(decision: dict[str, Any], proposal: dict[str, Any], first: Proposal) -> tuple[bool, str]:
@@ -97,7 +103,7 @@ def _signed_before(incident: Incident, first: Proposal) -> Any:
 
 
 def _of_contact(incident: Incident, told: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-    decision, response, option = told["decision"], None, None
+    decision, response, option = _last_word(told), None, None
     if decision is not None and decision["type"] == Verdict.RESPOND:
         response = (decision["message"] or "").strip() or f"{NOBODY}The answer is empty."
         option = _option(spec, "response_options", response)

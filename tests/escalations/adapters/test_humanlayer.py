@@ -230,6 +230,16 @@ def test_a_yes_that_came_too_late_to_be_used_is_no_yes(waiting, mona):
     assert status["approved"] is False and status["comment"].startswith("Expired")
 
 
+def test_a_yes_whose_outcome_failed_is_no_yes_again(waiting, mona, run_jobs):
+    decided(mona, "call-1", "approve")
+    proposal = asked("call-1")
+    lifecycle.acknowledge(proposal.incident_id, result="failed", args_digest=proposal.args_digest, actor=wire_actor(proposal))
+    assert waiting.status("call-1")["approved"] is None
+    run_jobs()
+    decided(mona, "call-1", "reject", reason="Not again.")
+    assert waiting.status("call-1")["approved"] is False
+
+
 def test_what_was_withdrawn_is_a_no(waiting):
     lifecycle.withdraw(asked("call-1").incident_id, actor=wire_actor(asked("call-1")))
     status = waiting.status("call-1")
