@@ -13,7 +13,7 @@ PROGRAM = Path(__file__).with_name("humanlayer_program.py")
 
 @pytest.fixture(scope="module")
 def python(environment):
-    return environment("humanlayer==0.7.9")
+    return environment("humanlayer")
 
 
 @pytest.fixture
