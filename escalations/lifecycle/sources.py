@@ -163,7 +163,7 @@ def withdraw(incident_id: Any, *, actor: audit.Actor, why: str = "") -> Incident
 
     Raises AlreadySettled (with who was first) once settled, NotAllowed, NotFound.
     """
-    facts = {"why": why} if why else {}
+    facts: dict[str, Any] = {"why": why} if why else {}
     with transaction.atomic():
         incident, pending = _locked(incident_id)
         _check_its_own(incident, actor)

@@ -103,8 +103,8 @@ class Door(APIView):
             return parsers.Parsed({}, {}, b"")
         return parsers.parse(raw, limit=settings.MAX_BODY_BYTES, signed=self.signed)
 
-    def raw_body(self, limit: int, *, optional: bool = False) -> bytes:
-        """Return the bytes that were sent, at most one more than `limit`."""
+    def raw_body(self, limit: int, *, optional: bool = False, check: Callable[[HttpRequest], None] | None = None) -> bytes:
+        """Return the bytes that were sent, at most one more than `limit`. `check` says which media types are taken; else JSON."""
         request = self.request._request
         if not hasattr(request, "_countersign_body"):
             length = request.META.get("CONTENT_LENGTH") or ""
@@ -115,7 +115,7 @@ class Door(APIView):
             request._countersign_body = request.read(limit + 1)
         raw: bytes = request._countersign_body
         if not (optional and not raw):
-            _check_type(request)
+            (check or _check_type)(request)
         return raw
 
     def idempotency_key(self, in_body: str | None = None) -> str | None:
@@ -139,10 +139,15 @@ class Door(APIView):
 
 
 def _check_type(request: HttpRequest) -> None:
-    if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
-        raise problems.UnsupportedMediaType("Content-Encoding is not taken here: send the body as it is.")
+    check_encoding(request)
     if request.content_type not in JSON_TYPES:
         raise problems.UnsupportedMediaType
+
+
+def check_encoding(request: HttpRequest) -> None:
+    """Raise UnsupportedMediaType for a body that is compressed, or in another encoding than UTF-8."""
+    if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
+        raise problems.UnsupportedMediaType("Content-Encoding is not taken here: send the body as it is.")
     charset = request.content_params.get("charset", "utf-8").strip("\"' ").lower()
     if charset not in ("utf-8", "utf8"):
         raise problems.UnsupportedMediaType("Only UTF-8 is taken.")

@@ -5,12 +5,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from escalations import authority, errors, ingest, wire
-from escalations.api import auth, fields, inputs, outputs, pages, parsers, problems
+from escalations.api import auth, cloudevents, fields, inputs, outputs, pages, parsers, problems
 from escalations.models import ApiKey, Incident
 
 from .base import Door, wait_of
@@ -36,24 +38,36 @@ class Incidents(Door):
     signed = parsers.SIGNED_IN_INCIDENT
 
     @extend_schema(
-        operation_id="post_incident", summary="Submit an incident", request=inputs.IncidentIn, parameters=[KEY, WAIT],
+        operation_id="post_incident", summary="Submit an incident, or a CloudEvent that tells of one", parameters=[KEY, WAIT],
+        request={"application/json": inputs.IncidentIn, cloudevents.STRUCTURED: OpenApiTypes.OBJECT},
         responses={201: outputs.IncidentOut, 400: PROBLEM, 409: PROBLEM, 413: PROBLEM, 422: PROBLEM, 429: PROBLEM, 503: PROBLEM},
     )
     def post(self, request: Request) -> Response:
         source = self.caller.as_source
         wait_of(request.query_params.get("wait"))
-        parsed = self.body()
-        data = validated(parsed, self.caller)
-        key = self.idempotency_key(data.pop("key", None))
-        incident, replayed = ingest.receive(
-            source=source, key_env=self.caller.env, data=data, key=key, raw=parsed.raw_to_keep,
-            sanitised=parsed.sanitised, body_digest=parsed.body_digest,
-        )
+        if cloudevents.speaks(request._request):
+            incident, replayed = self._event(request._request)
+        else:
+            parsed = self.body()
+            data = validated(parsed, self.caller)
+            key = self.idempotency_key(data.pop("key", None))
+            incident, replayed = ingest.receive(
+                source=source, key_env=self.caller.env, data=data, key=key, raw=parsed.raw_to_keep,
+                sanitised=parsed.sanitised, body_digest=parsed.body_digest,
+            )
         headers = {"Location": f"/api/v1/incidents/{incident.pk}"}
         if replayed:
             headers["Idempotent-Replayed"] = "true"
         told = wire.handed_out([incident])[0] if replayed else wire.received_json(incident)
         return Response(told, status=201, headers=headers)
+
+    def _event(self, request: HttpRequest) -> tuple[Incident, bool]:
+        """Store what a CloudEvent reports. Its source and id are its key, which a header may repeat and not contradict."""
+        raw = self.raw_body(settings.MAX_BODY_BYTES, check=cloudevents.check_type)
+        event = cloudevents.read(request, raw, limit=settings.MAX_BODY_BYTES)
+        data, key = cloudevents.incident_of(event, self.caller)
+        self.idempotency_key(key)
+        return cloudevents.receive(event, self.caller, data, key)
 
     @extend_schema(
         operation_id="list_incidents", summary="List incidents, newest first", parameters=pages.PARAMETERS,
