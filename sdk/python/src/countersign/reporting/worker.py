@@ -56,6 +56,7 @@ class Worker:
         self._queue: deque[Job] = deque()
         self._watched: list[tuple[Job, str]] = []
         self._busy = False
+        self._in_hand: Job | None = None
         self._closing = False
         self._thread: threading.Thread | None = None
         self._door: Door | None = None
@@ -106,12 +107,14 @@ class Worker:
             return self._change.wait_for(lambda: not self._queue and not self._busy, max(0.0, timeout))
 
     def close(self, timeout: float) -> None:
-        """Send for a while, keep the rest, end the thread."""
+        """Send for a while, keep the rest, end the thread. What it has in hand then is kept too: sent after all, it is one incident."""
         if self._thread is not None and timeout:
             self.flush(timeout)
         with self._change:
             self._closing = True
             self._change.notify_all()
+            if self._in_hand is not None:
+                self._queue.appendleft(self._in_hand)
         self._keep_all()
 
     def _keep_all(self) -> None:
@@ -139,7 +142,7 @@ class Worker:
     def _work(self) -> None:
         while True:
             with self._change:
-                self._busy = False
+                self._busy, self._in_hand = False, None
                 self._change.notify_all()
                 self._change.wait_for(lambda: self._queue or self._closing, self._pause())
                 if self._closing and not self._queue:
@@ -147,7 +150,7 @@ class Worker:
                     door, self._door = self._door, None
                     break
                 job = self._queue.popleft() if self._queue else None
-                self._busy = True
+                self._busy, self._in_hand = True, job
             try:
                 self._once(job)
             except Exception:  # one report that cannot be dealt with is not to be the last one
