@@ -55,7 +55,8 @@ def measure() -> None:
             accepted, took = _batches(port, key, options.seconds / 2)
             each = 1000 * (_busy(process) - before) / max(1, accepted)
             print(f"{'POST /incidents/batch of 500':<34}{accepted / took:>10,.0f}{'':>18}{each:>9.2f}", flush=True)
-            print(f"{'plain PostgreSQL, same bytes':<34}{_plain(options):>10,.0f}", flush=True)
+            beside = plain(options.connections, options.seconds / 2, client.incident(1))
+            print(f"{'plain PostgreSQL, same bytes':<34}{beside:>10,.0f}", flush=True)
     if options.profile:
         _profile(key, options.profile)
 
@@ -95,21 +96,20 @@ def _batches(port: int, key: str, seconds: float) -> tuple[int, float]:
     return sum(accepted), time.monotonic() - began
 
 
-def _plain(options: argparse.Namespace) -> float:
-    """Commit a row of the same bytes and a wake-up row on as many connections; return transactions a second."""
-    from django.db import connections  # noqa: PLC0415 - needs Django
+def plain(connections: int, seconds: float, body: bytes) -> float:
+    """Commit a row of these bytes and a wake-up row on so many connections; return transactions a second."""
+    from django.db import connections as databases  # noqa: PLC0415 - needs Django
 
     parameters = {
-        name: value for name, value in connections["owner"].get_connection_params().items()
+        name: value for name, value in databases["owner"].get_connection_params().items()
         if name in ("dbname", "user", "password", "host", "port")
     }
     with psycopg.connect(**parameters, autocommit=True) as one:
         one.execute("CREATE TABLE IF NOT EXISTS plain_row (id uuid PRIMARY KEY, key text UNIQUE, body bytea, at timestamptz)")
         one.execute("CREATE TABLE IF NOT EXISTS plain_wake (id bigserial PRIMARY KEY, at timestamptz)")
-    body = client.incident(1)
 
     async def load() -> int:
-        end = time.monotonic() + options.seconds / 2
+        end = time.monotonic() + seconds
         done = 0
 
         async def one() -> None:
@@ -123,7 +123,7 @@ def _plain(options: argparse.Namespace) -> float:
                     )
                     done += 1
 
-        await asyncio.gather(*(one() for _ in range(options.connections)))
+        await asyncio.gather(*(one() for _ in range(connections)))
         return done
 
     began = time.monotonic()

@@ -65,7 +65,7 @@ def _zlib(stream: Iterable[bytes], *, strict: bool = True) -> Iterator[bytes]:
                     yield piece
                     yield from stream
                 return
-        while piece:
+        while True:
             try:
                 out = machine.decompress(piece, PIECE)
             except zlib.error:
@@ -79,6 +79,8 @@ def _zlib(stream: Iterable[bytes], *, strict: bool = True) -> Iterator[bytes]:
             piece = machine.unconsumed_tail
             if machine.eof:
                 return
+            if not piece and len(out) < PIECE:  # a full piece may leave a rest inside the machine
+                break
 
 
 def _machine_for(piece: bytes) -> "zlib._Decompress | None":
@@ -110,6 +112,6 @@ def _brotli(stream: Iterable[bytes]) -> Iterator[bytes]:
                 yield out
             if machine.is_finished():
                 return
-            if machine.can_accept_more_data():
+            if not out and machine.can_accept_more_data():
                 break
-            given = b""
+            given = b""  # it holds a rest, even where it says that it would take more

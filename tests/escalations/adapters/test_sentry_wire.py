@@ -48,6 +48,18 @@ def test_a_body_is_read_however_it_was_squeezed(body, encoding):
     assert opened(body, encoding).events == [EVENT]
 
 
+@given(st.binary(max_size=200), st.sampled_from([1, 255, 1000, 3000]), st.sampled_from([
+    (gzip.compress, "gzip"), (zlib.compress, "deflate"), (lambda raw: brotli.compress(raw, quality=4), "br"), (brotli.compress, "br"),
+]))
+@settings(max_examples=100, deadline=None)
+def test_every_byte_comes_out_again(seed, times, way):
+    """Longer than a piece, and as well squeezed as can be: what is left inside the machine must not be forgotten."""
+    squeeze, encoding = way
+    raw = (seed * times + b"x" * 66_000) * 2 + seed
+
+    assert b"".join(wire.pieces(squeeze(raw), encoding)) == raw
+
+
 @pytest.mark.parametrize(("squeeze", "encoding"), [(gzip.compress, "gzip"), (brotli.compress, "br"), (zlib.compress, "deflate")])
 def test_what_was_cut_off_on_its_way_is_read_as_far_as_it_came(squeeze, encoding):
     many = json.dumps({**EVENT, "extra": {str(number): f"{number * 7919:x}" for number in range(20_000)}}).encode()

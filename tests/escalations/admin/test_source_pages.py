@@ -197,3 +197,14 @@ def test_a_token_for_somebody_else_is_shown_once_and_they_are_told(admin):
     assert bob.notices.get().kind == "token_minted"
     assert admin.post(act(bob, "revoke-token", "person"), {"token": token.pk}).status_code == 302
     assert not PersonToken.objects.alive().exists()
+
+
+def test_a_dsn_is_issued_by_a_post_shown_once_and_told_from_a_key(admin, desk, settings):
+    settings.PUBLIC_URL = "https://countersign.example"
+    assert admin.get(act(desk, "issue-dsn")).status_code == 200 and not ApiKey.objects.exists()
+    dsn = secret_in(admin.post(act(desk, "issue-dsn"), {"env": "live"}))
+    key = ApiKey.objects.get()
+    assert re.fullmatch(rf"https://cs_live_{key.key_id}_[0-9A-Za-z]{{43}}@countersign\.example/{desk.pk}", dsn)
+    shown = admin.get(change(desk)).content.decode()
+    assert f"{key} (Sentry DSN)" in shown and dsn not in shown
+    assert admin.post(act(desk, "revoke-key"), {"key": key.pk}).status_code == 302 and not ApiKey.objects.alive().exists()
