@@ -89,7 +89,7 @@ class Facts:
                 "tool": tool_said(self.last_tool),
             },
             "bars": {
-                name: min(float(most), float(used))
+                name: share(used, most)
                 for name, used, most in (("steps", self.steps, self.max_steps), ("cost", self.cost, self.max_cost))
                 if most is not None
             },
@@ -110,6 +110,11 @@ def tool_said(name: str) -> str:
     """Return a tool's name as everybody may read it, as plain text: the invisible written out, what looks sensitive masked."""
     said = "".join(piece for _, piece in text.tokens(EVERYTHING.text(name)))
     return said if len(said) <= LONGEST_TOOL else f"{said[:LONGEST_TOOL]}…"
+
+
+def share(used: float | Decimal, most: float | Decimal) -> float:
+    """Return how much of a budget is gone, 0 to 1; a budget of nothing is always gone."""
+    return min(1.0, float(used) / float(most)) if most else 1.0
 
 
 def number(value: int | None) -> str:

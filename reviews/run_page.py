@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 
 from django.db.models import Q
@@ -16,6 +16,7 @@ from . import access
 from .runs import TONES, Bar, bars_of, is_alive, is_run, limits_said, state_said
 
 ORDERS = 50  # newest orders that are shown
+SHORT = 4  # of them at once, the others folded
 ASKED = 50  # newest incidents of a run
 COLLEAGUES = 200
 NAMES = {Order.PAUSE: "Pause", Order.RESUME: "Resume", Order.STOP: "Stop", Order.NOTE: "Note"}
@@ -100,10 +101,6 @@ class Page:
         return is_alive(self.run)
 
     @property
-    def silent_for(self) -> timedelta:
-        return max(timedelta(0), self.now - self.run.heard_at)
-
-    @property
     def bars(self) -> list[Bar]:
         return bars_of(self.run, self.now)
 
@@ -116,6 +113,14 @@ class Page:
         """Return what it was told, the newest first. One query."""
         rows = SessionOrder.objects.filter(session=self.run).select_related("person").order_by("-number")[:ORDERS]
         return [Told(row) for row in rows]
+
+    @property
+    def told_newest(self) -> list[Told]:
+        return self.told[:SHORT]
+
+    @property
+    def told_before(self) -> list[Told]:
+        return self.told[SHORT:]
 
     @cached_property
     def pending(self) -> Told | None:

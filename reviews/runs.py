@@ -17,7 +17,7 @@ from escalations.models import OversightSession, Person, SessionAlarm
 from escalations.states import RunState
 
 from . import access
-from .run_facts import decimal, number
+from .run_facts import decimal, number, share
 
 PAGE = 40
 FARTHEST = 5_000  # rows that can be turned over, page by page; also the newest runs that one agent's are looked for in
@@ -57,10 +57,6 @@ class Filters:
     @property
     def narrows(self) -> bool:
         return bool(self.agent or self.mine)
-
-    @property
-    def choices(self) -> list[tuple[str, str]]:
-        return list(SHOWN.items())
 
     @property
     def tabs(self) -> list[tuple[str, str, bool]]:
@@ -145,11 +141,6 @@ def bars_of(run: OversightSession, now: datetime) -> list[Bar]:
         ("cost", run.cost, run.max_cost, decimal(run.cost), decimal(run.max_cost)),
     ]
     return [Bar(name, share(now_, most), said, limit) for name, now_, most, said, limit in used if most is not None]
-
-
-def share(used: float | Decimal, most: float | Decimal) -> float:
-    """Return how much of a budget is gone, 0 to 1; a budget of nothing is always gone."""
-    return min(1.0, float(used) / float(most)) if most else 1.0
 
 
 def waits(person: Person) -> Q:

@@ -24,6 +24,7 @@ from .inbox import number
 from .refilling import AGAIN
 
 PAGE = "reviews/run.html"
+PARTS = {"acts": "reviews/run_acts.html", "more": "reviews/run_more.html"}
 DONE = {
     Order.PAUSE: "Pause asked for: the agent is told when it calls next.",
     Order.RESUME: "It may go on.",
@@ -71,10 +72,10 @@ def refilled(request: HttpRequest) -> dict[str, Any]:
 
 @require_safe
 def now(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show how it stands, for a page that is open; or what it may be told."""
+    """Show how it stands, for a page that is open; or what it may be told, or what it was told."""
     run = run_for(request.user, pk)
     beside = Page(run, request.user)
-    template = "reviews/run_acts.html" if "acts" in request.GET else "reviews/run_now.html"
+    template = PARTS.get(request.GET.get("part", ""), "reviews/run_now.html")
     context = {
         "run": run, "p": beside, "stamp": run_facts.facts_of([pk])[pk].stamp, "filters": Filters.of(request.GET),
         "veil": run_steps.veil_of(request.user, run, [], beside.texts()),

@@ -29,7 +29,10 @@
       if (root.dataset.stamp === run.stamp) continue;
       const acts = document.getElementById("run-acts");
       if (!("steps" in root.dataset)) { if (busy(root)) continue; look(root, "changed"); }
-      else { look(document.getElementById("run-now"), "changed"); if (acts && !busy(acts)) look(acts, "changed"); }
+      else {
+        for (const id of ["run-now", "run-more"]) look(document.getElementById(id), "changed");
+        if (acts && !busy(acts)) look(acts, "changed");
+      }
       root.dataset.stamp = run.stamp;
     }
     redraw();
