@@ -39,6 +39,18 @@ def agent(environment, company, source):
     return act
 
 
+def back(desk, incident):
+    """Return the incident once it came back to a person because what was allowed failed; leave nothing waiting for the next test."""
+    def found():
+        now = desk.http.get(f"/incidents/{incident['id']}").json()
+        return now if "agent_failed" in now["triggers"] else None
+
+    now = until(found, PATIENCE, "it comes back")
+    if now["proposal"]["state"] == "pending":
+        desk.decide(now, "reject")
+    return now
+
+
 def acknowledged(desk, incident):
     """Return what the agent said it did, once it has said it."""
     return until(lambda: desk.http.get(f"/incidents/{incident['id']}").json()["acknowledged"], PATIENCE, "acknowledged")
@@ -114,8 +126,7 @@ def test_an_edit_that_does_not_fit_the_tool_is_refused_before_anything_runs(agen
 
 def test_a_tool_that_breaks_brings_the_incident_back_to_a_person(agent, desk):
     broken = {**REFUND, "args": {"order": "BROKEN", "cents": 5}}
-    with desk.deciding("langchain-agent", lambda asked: {"verdict": "approve" if asked["proposal"]["revision"] == 1 else "reject"}) as asked:
+    with desk.deciding("langchain-agent", lambda asked: {"verdict": "approve"}) as asked:
         done = agent("batched", broken)
-        until(lambda: len(asked) == 2, PATIENCE, "it comes back")
-    assert "gateway is away" in done["raised"]
-    assert asked[0]["id"] == asked[1]["id"] and "agent_failed" in asked[1]["triggers"]
+    assert "gateway is away" in done["raised"] and done["ran"] == []
+    assert back(desk, asked[0])["proposal"]["revision"] == 2

@@ -36,6 +36,18 @@ def agent(environment, company, source):
     return act
 
 
+def back(desk, incident):
+    """Return the incident once it came back to a person because what was allowed failed; leave nothing waiting for the next test."""
+    def found():
+        now = desk.http.get(f"/incidents/{incident['id']}").json()
+        return now if "agent_failed" in now["triggers"] else None
+
+    now = until(found, PATIENCE, "it comes back")
+    if now["proposal"]["state"] == "pending":
+        desk.decide(now, "reject")
+    return now
+
+
 def acknowledged(desk, incident):
     """Return what the agent said it did, once it has said it."""
     return until(lambda: desk.http.get(f"/incidents/{incident['id']}").json()["acknowledged"], PATIENCE, "acknowledged")
@@ -99,11 +111,7 @@ def test_two_calls_of_one_turn_each_get_their_own_decision(agent, desk):
 
 
 def test_a_tool_that_breaks_brings_the_incident_back_to_a_person(agent, desk):
-    def decide(asked):
-        return {"verdict": "approve" if asked["proposal"]["revision"] == 1 else "reject"}
-
-    with desk.deciding("openai-agent", decide) as asked:
+    with desk.deciding("openai-agent", lambda asked: {"verdict": "approve"}) as asked:
         done = agent([["delete_user", {"user": "nobody"}, "call_1"]])
-        until(lambda: len(asked) == 2, PATIENCE, "it comes back")
     assert "there is no such user" in done["raised"] and done["ran"] == []
-    assert asked[0]["id"] == asked[1]["id"] and "agent_failed" in asked[1]["triggers"]
+    assert back(desk, asked[0])["proposal"]["revision"] == 2
