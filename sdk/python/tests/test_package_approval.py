@@ -502,3 +502,11 @@ def test_an_asyncio_program_asks_runs_and_acknowledges_the_same(fake):
 def test_everything_public_can_be_imported_by_its_name():
     assert all(hasattr(countersign, name) for name in countersign.__all__)
     assert json.dumps(sorted(countersign.__all__))
+
+
+def test_the_order_of_the_args_makes_no_other_request(fake, client):
+    fake.decides("approve")
+    for args in ({"b": {"y": 1, "x": 2}, "a": 1}, {"a": 1, "b": {"x": 2, "y": 1}}):
+        client.approve("refund", args)
+    first, second = (json.loads(request.content) for request in fake.requests if request.method == "POST")
+    assert first == second

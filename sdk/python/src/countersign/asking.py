@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from typing import Any
 
 from . import calls, errors
 from .approval import Answer, Signed, answer, signed
-from .canonical import digest
+from .canonical import canonical_bytes
 from .flow import Call, Deadline, Flow, ServerTime
 
 # The run under watch that this thread or task is in: what it asks is linked to it.
@@ -52,8 +52,7 @@ class Wish:
 
 def action_wish(action: str, args: Mapping[str, Any] | None, title: str | None, context: Any, more: Mapping[str, Any]) -> Wish:
     """Return the wish to do something. Raises NotSignable before anything is sent."""
-    digest(action, dict(args or {}))
-    named = copy.deepcopy(dict(args or {}))  # whatever the caller changes while people think changes nothing of what was asked
+    named = settled(dict(args or {}))
     of_proposal, of_incident = _sorted(more)
     data = {
         "kind": "action", "title": title or _title(action, named), **of_incident, "proposal": {"action": action, "args": named, **of_proposal}
@@ -63,9 +62,7 @@ def action_wish(action: str, args: Mapping[str, Any] | None, title: str | None, 
 
 def draft_wish(draft: Mapping[str, Any], title: str | None, context: Any, more: Mapping[str, Any]) -> Wish:
     """Return the wish to send something. Raises NotSignable before anything is sent."""
-    whole = {"to": "", "subject": "", "body": "", "format": "text", **draft}
-    digest(None, None, whole)
-    whole = copy.deepcopy(whole)
+    whole = settled({"to": "", "subject": "", "body": "", "format": "text", **draft})
     of_proposal, of_incident = _sorted(more)
     data = {
         "kind": "draft", "title": title or f"Send “{whole['subject']}” to {whole['to']}"[:500], **of_incident,
@@ -130,6 +127,16 @@ def _too_late(on_timeout: OnTimeout, told: dict[str, Any] | None) -> Flow[dict[s
     except errors.CountersignError:
         return None  # it stays open, and runs out on its own
     return None
+
+
+def settled(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy as it will be signed. Raises NotSignable.
+
+    What the caller changes while people think changes nothing of what was asked, and the same members in another order are the same
+    request, also under the same key.
+    """
+    copied: dict[str, Any] = json.loads(canonical_bytes(value))
+    return copied
 
 
 def _title(action: str, args: Mapping[str, Any]) -> str:
