@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.company import until
 
 PATIENCE = 180  # seconds for what takes two
+TRIES = 5  # of a call that waits for a minute, where a second is enough
 HERE = Path(__file__).parent
 TOOLS = ["request_approval", "get_approval", "ask_human", "report_step", "approve_tool_use"]
 CLIENTS = ["session", "client", "node"]  # Python's classic session, its newer client, and the SDK for TypeScript
@@ -55,14 +56,39 @@ class Agent:
         [text] = said["texts"]
         return json.loads(text)
 
+    def asked(self, tool, /, **arguments):
+        """Return the same, once it is decided: `pending` is followed up as a model is told to."""
+        said = self.call(tool, **arguments)
+        for _ in range(TRIES):
+            if said.get("status") == "pending":
+                said = self.call("get_approval", id=said["id"])
+            elif "not a no" in said.get("message", ""):
+                said = self.call(tool, **arguments)
+            else:
+                break
+        return said
+
     def end(self):
         self.process.stdin.close()
         assert self.process.wait(60) == 0
 
 
+@pytest.fixture(scope="module")
+def source_of(new_source):
+    """Call with a name: returns the source of that name, registered once for all tests here."""
+    made = {}
+
+    def find(name):
+        if name not in made:
+            made[name] = new_source(name)
+        return made[name]
+
+    return find
+
+
 @pytest.fixture(params=CLIENTS)
-def start(request, company):
-    """Call with a key, and with more of the address: returns an agent on one of the published clients."""
+def start(request, company, source_of):
+    """Call it for an agent on one of the published clients; `start.source` names who asks. More may be said in the address."""
     if request.param == "node":
         folder = request.getfixturevalue("node_environment")("@modelcontextprotocol/sdk")
         command = ["node", str(HERE / "mcp_agent.mjs"), str(folder)]
@@ -70,11 +96,11 @@ def start(request, company):
         command = [request.getfixturevalue("environment")("mcp"), str(HERE / "mcp_agent.py"), request.param]
     running = []
 
-    def begin(key, more=""):
-        running.append(Agent(command, f"{company.url}/mcp{more}", key))
+    def begin(more="", source=f"mcp-{request.param}"):
+        running.append(Agent(command, f"{company.url}/mcp{more}", source_of(source)["key"]))
         return running[-1]
 
-    begin.client = request.param
+    begin.source = f"mcp-{request.param}"
     yield begin
     for one in running:
         if one.process.poll() is None:
@@ -85,16 +111,15 @@ def refund(amount):
     return {"action": "refund", "args": {"order": "A-1", "amount": amount}, "reason": "The customer asked.", "request": "My money, please."}
 
 
-def test_an_agent_asks_and_does_what_was_signed(start, new_source, desk):
-    name = f"mcp-asker-{start.client}"
-    agent = start(new_source(name)["key"])
+def test_an_agent_asks_and_does_what_was_signed(start, desk):
+    agent = start()
     verdicts = {
         10: {"verdict": "approve"}, 20: {"verdict": "edit", "args": {"order": "A-1", "amount": 15}},
         30: {"verdict": "reject", "reason": "It arrived."}, 40: {"verdict": "respond", "message": "Send a new one."},
     }
 
-    with desk.deciding(name, lambda one: dict(verdicts[one["proposal"]["args"]["amount"]])) as asked:
-        said = {amount: agent.call("request_approval", **refund(amount)) for amount in verdicts}
+    with desk.deciding(start.source, lambda one: dict(verdicts[one["proposal"]["args"]["amount"]])) as asked:
+        said = {amount: agent.asked("request_approval", **refund(amount)) for amount in verdicts}
 
     assert agent.began["tools"] == TOOLS
     assert [said[one]["status"] for one in verdicts] == ["approved", "edited", "rejected", "answered"]
@@ -107,27 +132,25 @@ def test_an_agent_asks_and_does_what_was_signed(start, new_source, desk):
     agent.end()
 
 
-def test_a_question_is_answered(start, new_source, desk):
-    name = f"mcp-question-{start.client}"
-    agent = start(new_source(name)["key"])
+def test_a_question_is_answered(start, desk):
+    agent = start()
 
-    with desk.deciding(name, lambda one: {"verdict": "respond", "message": "eu-west"}):
-        said = agent.call("ask_human", question="Which region?", options=["eu-west", "us-east"])
+    with desk.deciding(start.source, lambda one: {"verdict": "respond", "message": "eu-west"}):
+        said = agent.asked("ask_human", question="Which region?", options=["eu-west", "us-east"])
 
     assert (said["status"], said["answer"]) == ("answered", "eu-west")
 
 
-def test_a_coding_agents_tool_runs_as_it_was_signed_or_not_at_all(start, new_source, desk):
-    name = f"mcp-coder-{start.client}"
-    agent = start(new_source(name)["key"])
+def test_a_coding_agents_tool_runs_as_it_was_signed_or_not_at_all(start, desk):
+    agent = start()
     verdicts = {
         "ls": {"verdict": "approve"}, "make all": {"verdict": "edit", "args": {"command": "make lint"}},
         "make deploy": {"verdict": "reject", "reason": "Not on Fridays."},
     }
 
-    with desk.deciding(name, lambda one: dict(verdicts[one["proposal"]["args"]["command"]])):
+    with desk.deciding(start.source, lambda one: dict(verdicts[one["proposal"]["args"]["command"]])):
         said = [
-            agent.call("approve_tool_use", tool_name="Bash", input={"command": command}, tool_use_id=f"toolu_{number}")
+            agent.asked("approve_tool_use", tool_name="Bash", input={"command": command}, tool_use_id=f"toolu_{number}")
             for number, command in enumerate(verdicts)
         ]
 
@@ -137,40 +160,39 @@ def test_a_coding_agents_tool_runs_as_it_was_signed_or_not_at_all(start, new_sou
     assert said[2]["behavior"] == "deny" and "Not on Fridays." in said[2]["message"]
 
 
-def test_an_agent_that_waited_long_enough_comes_back_with_the_id(start, new_source, desk):
-    name = f"mcp-patient-{start.client}"
-    agent = start(new_source(name)["key"], "?wait=1")
+def test_an_agent_that_waited_long_enough_comes_back_with_the_id(start, desk):
+    agent = start("?wait=1")
     pending = agent.call("request_approval", **refund(10))
     agent.end()
 
-    again = start(new_source(f"{name}-b")["key"], "?wait=1")
+    again = start("?wait=1", source="mcp-stranger")
     again.send("get_approval", id=pending["id"])
     assert again.heard()["failed"], "another source's approval is nobody's business"
 
-    incident = desk.next(name)
+    incident = desk.next(start.source)
     assert pending["status"] == "pending" and pending["id"] == incident["id"]
     assert pending["review_url"] == incident["review_url"]
+    desk.decide(incident, "reject")
 
 
-def test_a_server_killed_in_the_middle_of_a_wait_costs_the_agent_nothing(start, company, new_source, desk):
-    if start.client == "node":
-        pytest.skip("the script for node does not come back by itself; the address is the same")
-    name = f"mcp-survivor-{start.client}"
-    agent = start(new_source(name)["key"])
+def test_a_server_killed_in_the_middle_of_a_wait_costs_the_agent_nothing(start, company, desk):
+    agent = start()
 
     agent.send("request_approval", **refund(10), key="refund-A-1")
-    incident = desk.next(name)
+    incident = desk.next(start.source)
     company.kill("hitl_site.web")
     until(company.is_ready, 60, "the pages again")
     desk.decide(incident, "approve")
     said = agent.answer()
+    if said["status"] == "pending":
+        said = agent.asked("get_approval", id=said["id"])
 
     assert (said["id"], said["status"], said["args"]) == (incident["id"], "approved", {"order": "A-1", "amount": 10})
-    assert len(desk.waiting(name)) == 0
+    assert len(desk.waiting(start.source)) == 0
 
 
-def test_arguments_that_are_wrong_are_told_to_the_model(start, new_source):
-    agent = start(new_source(f"mcp-clumsy-{start.client}")["key"])
+def test_arguments_that_are_wrong_are_told_to_the_model(start):
+    agent = start()
 
     agent.send("request_approval", action="refund", args={"amount": 2**60})
     said = agent.heard()

@@ -68,7 +68,7 @@ def act(client, records, book):
     """Do what the agent of one run did: read, ask, act as signed."""
     wishes = [incident_of(record) for record in records]
     known = 0
-    with client.session("assistant", goal=str(wishes[0].get("context", {}).get("request", ""))[:500], limits={"repeats": 50}) as run:
+    with client.session("assistant", goal=str(wishes[0].get("context", {}).get("request", ""))[:500], limits={"repeats": 40}) as run:
         for record, wish in zip(records, wishes, strict=True):
             context = wish.get("context", {})
             attempts = context.get("attempts", [])

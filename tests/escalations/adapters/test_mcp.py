@@ -4,8 +4,10 @@ import json
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from escalations.adapters.mcp import arguments, tools, views
+from escalations.adapters.mcp import arguments, rpc, tools, views
 from escalations.api import fields
 from escalations.errors import Invalid
 from escalations.models import Incident
@@ -98,6 +100,23 @@ def test_what_is_no_message_is_refused_in_json(host, body, status, number):
     assert (response.status_code, response.json()["error"]["code"]) == (status, number)
     assert response["Content-Type"] == "application/json"
     assert Incident.objects.count() == 0
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["jsonrpc", "id", "method", "params", "result", "error"]) | st.text(max_size=4), inner, max_size=6),
+    max_leaves=12,
+)
+
+
+@given(ANYTHING.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60))
+def test_whatever_is_sent_is_a_message_or_refused(body):
+    try:
+        message = rpc.read(body)
+    except rpc.Refused as refused:
+        assert json.loads(refused.answer().content)["error"]["code"] in (rpc.PARSE, rpc.REQUEST, rpc.PARAMS)
+        return
+    assert message is None or (isinstance(message.method, str) and isinstance(message.params, dict))
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer nonsense", "Basic Zm9vOmJhcg==", "Bearer cs_live_abc_def"])
@@ -207,8 +226,8 @@ def test_a_model_is_told_what_is_wrong_with_its_arguments(host, tool, given, poi
 
 
 def test_whatever_is_wrong_with_a_permission_prompt_is_a_no(host):
-    for given in ({}, {"tool_name": "Bash"}, {"tool_name": "Bash", "input": "ls"}, {"tool_name": "Bash", "input": {"n": 2**60}}):
-        result = host.result("approve_tool_use", **given)
+    for wrong in ({}, {"tool_name": "Bash"}, {"tool_name": "Bash", "input": "ls"}, {"tool_name": "Bash", "input": {"n": 2**60}}):
+        result = host.result("approve_tool_use", **wrong)
 
         assert result["isError"] is False and len(result["content"]) == 1
         assert json.loads(result["content"][0]["text"])["behavior"] == "deny"
