@@ -11,10 +11,11 @@ from django.views.decorators.http import require_GET
 
 from escalations.models import Person, Role
 
-from .. import access, desk, measures, plots
+from .. import access, desk, measures, plots, runs
 from ..partials import page, part
 
 PAGE = "reviews/desk.html"
+HALTED = 8  # runs that wait for somebody, shown
 
 
 @require_GET
@@ -34,6 +35,7 @@ def show(request: HttpRequest) -> HttpResponse:
         ),
         "ages_plot": plots.rows(now.ages),
         "an_hour": desk.COUNTED_AN_HOUR,
+        "halted": runs.with_alarms(runs.waiting_for(request.user).select_related("source", "role").order_by("-started_at", "-id")[:HALTED]),
         "may_act": any(role.decides_everything for role in access.roles_of(request.user)),
     }
     if request.htmx:
