@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from escalations import lifecycle
 from escalations.adapters.humanlayer import views
 from escalations.models import Incident, Proposal
 from tests.escalations.api.speaking import key_for
@@ -68,3 +69,18 @@ def asked(call_id: str) -> Proposal:
 
 def incident_of(call_id: str) -> Incident:
     return Incident.objects.get(external_id=call_id)
+
+
+def decided(person, call_id, verdict, **fields):
+    proposal = asked(call_id)
+    return lifecycle.decide(
+        proposal.pk, person=person, type=verdict, digest=proposal.args_digest, version=proposal.version, **fields
+    )
+
+
+@pytest.fixture
+def waiting(program, run_jobs, mona):
+    """A refund that waits, and the manager who may decide it."""
+    program.asks(call(order="A-1", cents=1250))
+    run_jobs()
+    return program
