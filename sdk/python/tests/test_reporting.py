@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 import countersign
-from countersign.reporting import Reporter
+from countersign.reporting import Reporter, redact
 from countersign.reporting.spool import Spool
 from countersign.reporting.worker import LARGEST, fitted
 
@@ -326,6 +326,17 @@ def test_a_report_is_never_larger_than_what_is_taken():
     large = {"kind": "exception", "payload": {"exception": {"type": "X"}, "more": "x" * 300_000}, "context": {"summary": "s", "attempts": ["y" * 300_000]}}
     small = fitted(large)
     assert len(json.dumps(small)) < LARGEST and small["payload"]["exception"] == {"type": "X"} and small["context"] == {"summary": "s"}
+
+
+def test_a_host_that_hands_over_half_its_memory_costs_little():
+    told = redact.value({"rows": [{"text": "x" * 100_000} for _ in range(10_000)], "ids": list(range(100_000))})
+    assert len(json.dumps(told)) < 400_000
+
+
+def test_hiding_takes_its_time_by_length_and_no_more():
+    """Texts made to keep a regular expression busy, of the longest that is read: an exponential one would not end."""
+    for said in ("token=", 'token="', "_pass_", "eyJa.", "4111-", "http://a:", "-----BEGIN A ", "AB12 ", "api_key ", '\\"'):
+        assert len(redact.text(said * (redact.LONGEST // len(said)))) <= redact.LONGEST * 2
 
 
 def test_without_an_address_it_does_nothing(monkeypatch):

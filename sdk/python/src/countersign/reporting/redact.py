@@ -13,6 +13,7 @@ from typing import Any
 
 HIDDEN = "[hidden]"
 LONGEST = 50_000  # characters of one text
+ALL_TEXT = 300_000  # characters of all texts of one report: more is cut before it is read, let alone searched
 DEEPEST = 8
 WIDEST = 200  # members of one object or list
 MOST = 5_000  # values in all
@@ -68,6 +69,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self.left = MOST
+        self.room = ALL_TEXT
 
     def value(self, said: Any, deep: int) -> Any:
         self.left -= 1
@@ -78,7 +80,7 @@ class _Walk:
         if isinstance(said, float):
             return said if isfinite(said) else str(said)
         if isinstance(said, str):
-            return text(said)
+            return self.text(said)
         if deep == 0 or self.left <= 0:
             return "…"
         if isinstance(said, Mapping):
@@ -86,6 +88,11 @@ class _Walk:
         if isinstance(said, (list, tuple, set, frozenset)):
             return [self.value(one, deep - 1) for one in islice(said, WIDEST)]
         return text(_shown(said))
+
+    def text(self, said: str) -> str:
+        read = said[: min(LONGEST, self.room)]
+        self.room -= len(read)
+        return text(read) + ("…" if len(read) < len(said) else "")
 
     def under(self, name: str, said: Any, deep: int) -> Any:
         if said is None or isinstance(said, bool) or said == "" or not _NAME.fullmatch(name[:200]):

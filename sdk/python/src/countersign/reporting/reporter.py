@@ -123,7 +123,7 @@ class Reporter:
         if error is None or isinstance(error, NOT_ERRORS) or not self._takes():
             return _dropped()
         if known := self._memory.find(getattr(error, MARK, None)):
-            return known
+            return known.wait_for(wait)
         found = building.caught(error)
         fingerprint = more.pop("fingerprint", None)
         ticket, suppressed = self._admitted(fingerprint or building.fingerprint(found.chain[0]), wait)

@@ -14,11 +14,10 @@ from .receipt import Receipt
 
 
 class Ticket:
-    """One report. `receipt(wait)` says what is known by then; the background thread fills it in."""
+    """One report. `receipt()` says what is known by then; the background thread fills it in."""
 
     def __init__(self, reference: str, wait: float) -> None:
-        self.wait = wait
-        self.until = time.monotonic() + wait  # who waits, waits until then
+        self._until = time.monotonic() + wait  # who waits, waits until then
         self._lock = threading.Lock()
         self._known = Receipt(reference, "queued")
         self._over: Future[None] = Future()
@@ -46,16 +45,21 @@ class Ticket:
             with contextlib.suppress(Exception):  # already over, or given up by who waited
                 self._over.set_result(None)
 
-    def receipt(self, wait: float | None = None) -> Receipt:
-        """Return what is known, at the latest after `wait` seconds."""
+    def wait_for(self, wait: float) -> Ticket:
+        """Let whoever comes now wait so long, where somebody before waited less or not at all; return this ticket."""
+        self._until = max(self._until, time.monotonic() + wait)
+        return self
+
+    def receipt(self) -> Receipt:
+        """Return what is known, at the latest when the time to wait is over."""
         if not self.over:
             with contextlib.suppress(Exception):  # TimeoutError, which had two names before Python 3.11
-                self._over.result(self.left(wait))
+                self._over.result(self.left())
         return self.known
 
-    async def areceipt(self, wait: float | None = None) -> Receipt:
+    async def areceipt(self) -> Receipt:
         """Return the same; the event loop goes on meanwhile. Under another loop than asyncio's it does not wait."""
-        left = self.left(wait)
+        left = self.left()
         if not self.over and left > 0:
             try:
                 loop = asyncio.get_running_loop()
@@ -67,10 +71,9 @@ class Ticket:
                 await asyncio.wait_for(told.wait(), left)
         return self.known
 
-    def left(self, wait: float | None) -> float:
-        """Return how many of `wait` seconds (of its own when None) are left since it was handed in."""
-        until = self.until if wait is None else self.until - self.wait + wait
-        return max(0.0, until - time.monotonic())
+    def left(self) -> float:
+        """Return how many seconds somebody may still wait."""
+        return max(0.0, self._until - time.monotonic())
 
 
 def _tell(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> None:

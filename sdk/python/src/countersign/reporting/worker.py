@@ -213,7 +213,7 @@ class Worker:
 
     def _learn(self, job: Job, incident: dict[str, Any]) -> None:
         triaged = bool(incident.get("escalate"))
-        waits = job.ticket.left(None) > 0
+        waits = job.ticket.left() > 0
         job.ticket.learn(
             state="sent", incident=incident.get("id"), url=incident.get("review_url"), escalate=incident.get("escalate"),
             level=incident.get("severity") if triaged else None, over=triaged or not waits,
@@ -224,7 +224,7 @@ class Worker:
     def _look(self) -> None:
         watched, self._watched = self._watched, []
         for job, incident in watched:
-            if job.ticket.left(None) <= 0:
+            if job.ticket.left() <= 0:
                 job.ticket.learn(over=True)
             elif self._queue:  # a new one comes before another look
                 self._watched.append((job, incident))
