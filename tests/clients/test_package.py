@@ -8,10 +8,10 @@ import time
 import zipfile
 from pathlib import Path
 
-import pytest
-
 import countersign
+import pytest
 from countersign import Client, Conflict, TimedOut
+
 from tests.clients.conftest import install, run
 from tests.e2e.company import ROOT, Reviewer, hidden, until
 
