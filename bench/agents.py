@@ -11,9 +11,11 @@ import json
 import random
 import sys
 import time
+from typing import Any
 
 from client import answer
 
+ARRIVING = 8  # seconds within which live runs begin to listen
 HEAD = "HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-Proto: https\r\nAuthorization: Bearer {key}\r\n"
 
 
@@ -23,9 +25,6 @@ class Run:
     def __init__(self, port: int, key: str, pk: str) -> None:
         self.port, self.pk, self.head = port, pk, HEAD.format(key=key)
         self.number = 0
-
-    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.port)
 
     def step(self, batch: int) -> bytes:
         """Return a request with so many new steps of some 500 bytes."""
@@ -47,10 +46,31 @@ class Run:
         return f"GET /api/v1/sessions/{self.pk}/directive?wait={wait}&seen={seen} {self.head}\r\n".encode()
 
 
-async def said(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> tuple[int, dict[str, object]]:
-    writer.write(request)
-    status, body = await answer(reader)
-    return status, json.loads(body)
+class Line:
+    """A kept connection. A call it breaks on, or that was refused because too much came at once, is sent again, as a client would."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.ends: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def say(self, request: bytes) -> tuple[int, dict[str, Any]]:
+        while True:
+            try:
+                if self.ends is None:
+                    self.ends = await asyncio.open_connection("127.0.0.1", self.port)
+                self.ends[1].write(request)
+                status, body = await answer(self.ends[0])
+            except (asyncio.IncompleteReadError, ConnectionError):
+                self.close()
+                continue
+            if status != 503:
+                return status, json.loads(body)
+            await asyncio.sleep(1 + random.random())
+
+    def close(self) -> None:
+        if self.ends is not None:
+            self.ends[1].close()
+        self.ends = None
 
 
 async def steps(runs: list[Run], seconds: float, batch: int) -> dict[str, object]:
@@ -60,14 +80,14 @@ async def steps(runs: list[Run], seconds: float, batch: int) -> dict[str, object
     wrong: dict[int, int] = {}
 
     async def one(run: Run) -> None:
-        reader, writer = await run.open()
+        line = Line(run.port)
         while time.monotonic() < end:
             began = time.monotonic()
-            status, _ = await said(reader, writer, run.step(batch))
+            status, _ = await line.say(run.step(batch))
             times.append(time.monotonic() - began)
             if status != 200:
                 wrong[status] = wrong.get(status, 0) + 1
-        writer.close()
+        line.close()
 
     began = time.monotonic()
     await asyncio.gather(*(one(run) for run in runs))
@@ -88,30 +108,30 @@ async def live(runs: list[Run], pace: float) -> None:
     async def step(run: Run, stopped: asyncio.Event) -> None:
         nonlocal taken
         await asyncio.sleep(random.random() * len(runs) / pace)
-        reader, writer = await run.open()
+        line = Line(run.port)
         while not stopped.is_set():
-            _, told = await said(reader, writer, run.step(1))
+            _, told = await line.say(run.step(1))
             taken += 1
-            if told["directive"]["directive"] == "stop":  # type: ignore[index]
+            if told["directive"]["directive"] == "stop":
                 hear(run, stopped)
             await asyncio.sleep(len(runs) / pace)
-        await said(reader, writer, run.post("end", {"outcome": "stopped"}))
-        writer.close()
+        await line.say(run.post("end", {"outcome": "stopped"}))
+        line.close()
 
     async def listen(run: Run, stopped: asyncio.Event) -> None:
         nonlocal listening
-        await asyncio.sleep(random.random() * 4)
-        reader, writer = await run.open()
+        await asyncio.sleep(random.random() * ARRIVING)
+        line = Line(run.port)
         seen = 0
         listening += 1
         if listening == len(runs):
             print("ready", flush=True)
         while not stopped.is_set():
-            _, told = await said(reader, writer, run.ask(50, seen))
-            seen = int(told["number"])  # type: ignore[call-overload]
+            _, told = await line.say(run.ask(50, seen))
+            seen = told["number"]
             if told["directive"] == "stop":
                 hear(run, stopped)
-        writer.close()
+        line.close()
 
     def hear(run: Run, stopped: asyncio.Event) -> None:
         if not stopped.is_set():

@@ -10,7 +10,7 @@ from escalations import audit, clock, policies, queue
 from escalations.models import ApiKey, AuditEntry, EscalationPolicy, Incident, Person, Role, RoutingRule, Source
 from escalations.models.people import MANAGER, QUEUE_MANAGER
 
-from . import showcase
+from . import runs, showcase
 from .billing import BILLING
 from .days import Days, post
 from .desk import DESK
@@ -75,6 +75,7 @@ def install() -> DemoCompany:
             "support-desk", "Customers' messages, drafted answers, and the errors of the shop's own services.", owner, is_demo=True
         )
         _replies_can_be_taken_back()
+    runs.live(billing, Person.objects.get(username="ines"), moment if with_past else None)
     today = [
         *(("billing", f"demo-billing-{number}", one) for number, one in enumerate([*BILLING, *showcase.BILLING], start=1)),
         *(("desk", f"demo-desk-{number}", one) for number, one in enumerate([*DESK, *showcase.DESK], start=1)),

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 from django_q.models import OrmQ
 
-from escalations import audit, clock, demo, vault
+from escalations import audit, clock, demo, oversight, vault
 from escalations.demo import showcase
 from escalations.demo.billing import BILLING
 from escalations.demo.desk import DESK
@@ -19,10 +19,12 @@ from escalations.models import (
     Decision,
     Hold,
     Incident,
+    OversightSession,
     Person,
     Proposal,
     Question,
     RoutingRule,
+    SessionAlarm,
     Source,
     StepRun,
     Work,
@@ -146,3 +148,17 @@ def test_the_pipeline_sends_them_to_the_people_the_company_has_for_them(run_jobs
     alone = set(Proposal.objects.filter(decision__by_kind="policy").values_list("incident__title", flat=True))
     assert {"Nightly price import finished", "BasketExpired: a basket of 3 days was emptied"} <= alone
     assert all(Incident.objects.filter(title__in=alone).values_list("source__is_demo", flat=True))
+
+
+@pytest.mark.django_db
+def test_three_agents_were_at_work_and_one_of_them_goes_round_in_circles():
+    demo.install()
+    runs = {run.agent: run for run in OversightSession.objects.all()}
+    assert {agent: (run.state, run.outcome) for agent, run in runs.items()} == {
+        "reconciliation-agent": ("ended", "done"), "campaign-agent": ("stopped", "stopped"), "purchasing-agent": ("pausing", ""),
+    }
+    for run in runs.values():
+        assert run.digest == oversight.digest_of(run.taken.all())
+    alarm = SessionAlarm.objects.select_related("incident").get()
+    assert (alarm.name, alarm.session.agent, alarm.incident.source.name) == ("loop", "purchasing-agent", "billing-agent")
+    assert Work.objects.filter(incident=alarm.incident, stage="classify").exists()
