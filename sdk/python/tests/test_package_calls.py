@@ -273,3 +273,28 @@ def test_a_redirect_is_not_followed(fake):
 def test_what_is_posted_is_what_was_given(fake):
     Hurried(fake).post_incident({**ALERT, "payload": {"free": "ä"}})
     assert json.loads(fake.requests[0].content)["payload"] == {"free": "ä"}
+
+
+@pytest.mark.parametrize(("url", "key"), [
+    ("localhost:8000", KEY), ("ftp://x", KEY), ("http://x", "cs_live\nx"), ("http://x", "cs live"), ("http://x", "cs_lïve"),
+])
+def test_what_can_never_work_is_refused_at_once(url, key):
+    with pytest.raises(countersign.CountersignError):
+        Client(url, key)
+
+
+def test_an_id_is_one_part_of_the_path(fake):
+    with pytest.raises(NotFound):
+        Hurried(fake).get_incident("../../admin?x=1")
+    assert fake.requests[0].url.raw_path == b"/api/v1/incidents/..%2F..%2Fadmin%3Fx%3D1"
+
+
+def test_a_body_that_cannot_be_decoded_is_asked_for_again(fake):
+    fake.troubles = [lambda request: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip"))]
+    assert Hurried(fake).post_incident(ALERT)["id"] == "incident-1"
+
+
+def test_who_tries_for_long_says_so(fake, caplog):
+    fake.troubles = [gone] * 12
+    Hurried(fake, retry_for=3600).post_incident(ALERT)
+    assert caplog.text.count("trying on") == 2 and KEY not in caplog.text

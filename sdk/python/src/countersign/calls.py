@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from . import errors
 from .canonical import digest
@@ -25,16 +26,24 @@ def new_key() -> str:
     return f"sdk-{uuid.uuid4()}"
 
 
+def _id(identifier: str) -> str:
+    return quote(str(identifier), safe="")
+
+
+def _held(seconds: float) -> dict[str, str]:
+    return {"wait": f"{round(seconds, 2):g}"} if round(seconds, 2) > 0 else {}
+
+
 def post_incident(data: Mapping[str, Any], key: str | None, wait: float, until: Deadline) -> Flow[dict[str, Any]]:
     hold = min(wait, LONGEST_HOLD)
-    params = {"wait": f"{hold:g}"} if hold > 0 else None
+    params = _held(hold)
     return (yield from exchange("POST", INCIDENTS, json=dict(data), key=key or new_key(), params=params, patience=hold, until=until))
 
 
 def get_incident(incident: str, wait: float, until: Deadline) -> Flow[dict[str, Any]]:
     hold = min(wait, LONGEST_HOLD)
-    params = {"wait": f"{hold:g}"} if hold > 0 else None
-    return (yield from exchange("GET", f"{INCIDENTS}/{incident}", params=params, patience=hold, until=until))
+    params = _held(hold)
+    return (yield from exchange("GET", f"{INCIDENTS}/{_id(incident)}", params=params, patience=hold, until=until))
 
 
 def is_answered(incident: Mapping[str, Any]) -> bool:
@@ -89,13 +98,13 @@ def _answer(
 
 
 def add_context(incident: str, context: Mapping[str, Any], until: Deadline) -> Flow[dict[str, Any]]:
-    return (yield from exchange("POST", f"{INCIDENTS}/{incident}/context", json={"context": dict(context)}, until=until))
+    return (yield from exchange("POST", f"{INCIDENTS}/{_id(incident)}/context", json={"context": dict(context)}, until=until))
 
 
 def withdraw(incident: str, until: Deadline) -> Flow[dict[str, Any]]:
     """Withdraw; withdrawn by an earlier try is withdrawn. Raises Conflict when it was decided first."""
     try:
-        return (yield from exchange("POST", f"{INCIDENTS}/{incident}/withdraw", json={}, until=until))
+        return (yield from exchange("POST", f"{INCIDENTS}/{_id(incident)}/withdraw", json={}, until=until))
     except errors.Conflict:
         told = yield from get_incident(incident, 0, until)
         if (told.get("proposal") or {}).get("state") == "withdrawn" or (told["status"] == "settled" and not told.get("decision")):
@@ -109,7 +118,7 @@ def revise(incident: str, proposal: Mapping[str, Any], until: Deadline) -> Flow[
     known = (before.get("proposal") or {}).get("revision") or 0
     args = proposal.get("args")
     wanted = digest(proposal.get("action"), {} if proposal.get("action") and args is None else args, whole(proposal.get("draft")))
-    path = f"{INCIDENTS}/{incident}/proposals"
+    path = f"{INCIDENTS}/{_id(incident)}/proposals"
     while True:
         try:
             return (yield from exchange("POST", path, json={"proposal": dict(proposal)}, until=Deadline(0)))
@@ -134,7 +143,7 @@ def ack(incident: str, result: str, args_digest: str | None, detail: str, until:
     if args_digest:
         body["args_digest"] = args_digest
     try:
-        return (yield from exchange("POST", f"{INCIDENTS}/{incident}/ack", json=body, until=until))
+        return (yield from exchange("POST", f"{INCIDENTS}/{_id(incident)}/ack", json=body, until=until))
     except errors.Conflict as error:
         if error.code != "already_acknowledged":
             raise
@@ -154,19 +163,19 @@ def start_session(data: Mapping[str, Any], key: str | None, until: Deadline) -> 
 
 def post_steps(session: str, steps: Sequence[Mapping[str, Any]], seen: int, until: Deadline) -> Flow[dict[str, Any]]:
     body = {"steps": [dict(step) for step in steps], "seen": seen}
-    return (yield from exchange("POST", f"{SESSIONS}/{session}/steps", json=body, until=until))
+    return (yield from exchange("POST", f"{SESSIONS}/{_id(session)}/steps", json=body, until=until))
 
 
 def get_directive(session: str, wait: float, seen: int, until: Deadline) -> Flow[dict[str, Any]]:
     hold = min(wait, LONGEST_HOLD)
-    params = {"seen": str(seen)} | ({"wait": f"{hold:g}"} if hold > 0 else {})
-    return (yield from exchange("GET", f"{SESSIONS}/{session}/directive", params=params, patience=hold, until=until))
+    params = {"seen": str(seen)} | _held(hold)
+    return (yield from exchange("GET", f"{SESSIONS}/{_id(session)}/directive", params=params, patience=hold, until=until))
 
 
 def end_session(session: str, outcome: str, detail: str, seen: int, until: Deadline) -> Flow[dict[str, Any]]:
     body = {"outcome": outcome, "detail": detail[:20_000], "seen": seen}
-    return (yield from exchange("POST", f"{SESSIONS}/{session}/end", json=body, until=until))
+    return (yield from exchange("POST", f"{SESSIONS}/{_id(session)}/end", json=body, until=until))
 
 
 def get_session(session: str, until: Deadline) -> Flow[dict[str, Any]]:
-    return (yield from exchange("GET", f"{SESSIONS}/{session}", until=until))
+    return (yield from exchange("GET", f"{SESSIONS}/{_id(session)}", until=until))

@@ -32,9 +32,13 @@ class _Common:
 
     def __init__(self, base_url: str | None = None, key: str | None = None, *, timeout: float = ON_TOP, retry_for: float = 60.0) -> None:
         base_url = base_url or os.environ.get("COUNTERSIGN_URL") or LOCAL
-        key = key or os.environ.get("COUNTERSIGN_KEY") or ""
+        key = key or os.environ.get("COUNTERSIGN_KEY", "").strip()
         if not key:
             raise CountersignError("No key: pass key=, or set COUNTERSIGN_KEY.")
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise CountersignError("The key holds what no key holds: a space, a line break or the like.")
+        if not base_url.startswith(("http://", "https://")):
+            raise CountersignError(f"The address begins with https:// or http://: {base_url!r} does not.")
         self.base_url = base_url.rstrip("/")
         self.timeout = timeout
         self.retry_for = retry_for

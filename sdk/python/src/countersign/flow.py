@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -16,6 +17,7 @@ import httpx
 
 from . import errors
 
+log = logging.getLogger("countersign")
 T = TypeVar("T")
 
 FIRST_PAUSE = 0.25  # seconds; doubled with each try
@@ -26,7 +28,7 @@ TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True)
 class Send:
-    """One HTTP request. Gives the response; raises httpx.TransportError when there is none."""
+    """One HTTP request. Gives the response; raises httpx.RequestError when there is none."""
 
     method: str
     path: str
@@ -113,7 +115,9 @@ def exchange(
         wish: float | None = None
         try:
             response = yield Send(method, path, json, params or {}, headers, min(patience, until.left()))
-        except httpx.TransportError as error:
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError):
+            raise  # our own fault, and the same next time
+        except httpx.RequestError as error:
             failure: errors.CountersignError = errors.Unreachable(f"{type(error).__name__}: {error}")
             failure.__cause__ = error
         else:
@@ -131,6 +135,8 @@ def exchange(
         tries += 1
         if until.left() <= wait:
             raise failure
+        if tries in (3, 10) or tries % 100 == 0:
+            log.warning("countersign: no useful answer after %d tries, trying on: %s", tries, failure)
         yield Sleep(wait)
 
 
