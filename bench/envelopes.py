@@ -29,6 +29,7 @@ OPTIONS = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.
 OPTIONS.add_argument("--seconds", type=float, default=10)
 OPTIONS.add_argument("--connections", type=int, default=16)
 OPTIONS.add_argument("--rounds", type=int, default=3)
+NO_ID = "0" * 32
 
 
 def event(number: int, event_id: str) -> dict:  # type: ignore[type-arg]
@@ -75,15 +76,15 @@ def measure() -> None:
 
     options = OPTIONS.parse_args()
     source, key = prepared()
-    raw, event_id = envelope(1)
-    same = json.dumps(incident_of(event(1, event_id), event_id)).encode()
+    raw, _ = envelope(1)
+    same = json.dumps(incident_of(event(1, NO_ID), NO_ID))
     print(f"an envelope: {len(raw):,} bytes, {len(gzip.compress(raw, 1)):,} with gzip; the incident it becomes: {len(same):,} bytes")
     print(f"{'':<44}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'CPU ms':>9}{'load':>7}")
     with web() as (port, process):
         for _ in range(options.rounds):
             for path in (f"/api/{source.pk}/envelope/", "/api/v1/incidents"):
                 before, load = _busy(process), os.getloadavg()[0]
-                told = _posted(port, key, path, options)
+                told = _posted(port, key, path, same, options)
                 each = 1000 * (_busy(process) - before) / max(1, told["accepted"])
                 what = "POST /api/<project>/envelope/" if "envelope" in path else "POST /incidents, what it becomes"
                 print(
@@ -102,9 +103,9 @@ def _busy(process: psutil.Process) -> float:
     return float(used.user + used.system)
 
 
-def _posted(port: int, key: str, path: str, options: argparse.Namespace) -> dict:  # type: ignore[type-arg]
+def _posted(port: int, key: str, path: str, same: str, options: argparse.Namespace) -> dict:  # type: ignore[type-arg]
     command = [sys.executable, "bench/envelopes.py", "load", str(port), key, path, str(options.connections), str(options.seconds)]
-    return dict(json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout))
+    return dict(json.loads(subprocess.run(command, input=same, stdout=subprocess.PIPE, check=True, text=True).stdout))
 
 
 def _reading(times: int = 1000) -> None:
@@ -132,9 +133,9 @@ def _reading(times: int = 1000) -> None:
     print("\n".join(line for line in text.getvalue().splitlines()[4:] if line.strip()))
 
 
-async def load(port: int, key: str, path: str, connections: int, seconds: float) -> dict:  # type: ignore[type-arg]
+async def load(port: int, key: str, path: str, same: bytes, connections: int, seconds: float) -> dict:  # type: ignore[type-arg]
     """Post for so many seconds; return what came of it. Bodies are made before, so that the cores are the server's."""
-    posts = [_post(port, key, path, number) for number in range(int(connections * seconds * 100))]
+    posts = [_post(port, key, path, same, number) for number in range(int(connections * seconds * 60))]
     end = time.monotonic() + seconds
     times: list[float] = []
     statuses: dict[int, int] = {}
@@ -160,7 +161,7 @@ async def load(port: int, key: str, path: str, connections: int, seconds: float)
     }
 
 
-def _post(port: int, key: str, path: str, number: int) -> bytes:
+def _post(port: int, key: str, path: str, same: bytes, number: int) -> bytes:
     raw, event_id = envelope(number)
     if "envelope" in path:
         body = gzip.compress(raw, 1)
@@ -169,21 +170,16 @@ def _post(port: int, key: str, path: str, number: int) -> bytes:
             "Content-Type: application/x-sentry-envelope"
         )
     else:
-        body = _AS_INCIDENT.replace(b"0" * 32, event_id.encode())
+        body = same.replace(NO_ID.encode(), event_id.encode())
         more = f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\nIdempotency-Key: {event_id}"
     return (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-Proto: https\r\n{more}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     )
 
 
-_AS_INCIDENT = b""
-
 if __name__ == "__main__":
     if sys.argv[1:2] == ["load"]:
-        from escalations.adapters.sentry.event import incident_of  # the environment is the bench's own: settings are there
-
-        _AS_INCIDENT = json.dumps(incident_of(event(1, "0" * 32), "0" * 32)).encode()
         port, key, path, connections, seconds = sys.argv[2:]
-        print(json.dumps(asyncio.run(load(int(port), key, path, int(connections), float(seconds)))))
+        print(json.dumps(asyncio.run(load(int(port), key, path, sys.stdin.buffer.read(), int(connections), float(seconds)))))
     else:
         place.run("envelopes", measure)
