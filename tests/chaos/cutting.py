@@ -29,6 +29,7 @@ class Cutter:
     def __init__(self, port: int, chance: random.Random, share: float = 0.7) -> None:
         self.upstream, self.chance, self.share = port, chance, share
         self.cuts: Counter[str] = Counter()
+        self.vain = 0  # tries while there was no server
         self.open = 0  # requests that were passed on and have no answer yet
         self._ready, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -61,7 +62,7 @@ class Cutter:
     def _drawn(self) -> Fate:
         if self.chance.random() >= self.share:
             return Fate()
-        name = self.chance.choice(["in the request", "in the request", "while waiting", "while waiting", "in the answer", "at once"])
+        name = self.chance.choice(["in the request", "while waiting", "while waiting", "in the answer", "in the answer", "at once"])
         return {
             "in the request": Fate(asked=self.chance.randint(1, LONGEST_REQUEST), name=name),
             "while waiting": Fate(silent=self.chance.uniform(0, LONGEST_WAIT), name=name),
@@ -70,15 +71,15 @@ class Cutter:
         }[name]
 
     async def _connected(self, near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
-        fate = self._drawn()
-        if fate.at_once:
-            self._cut(fate, to_near)
-            return
         try:
             far, to_far = await asyncio.open_connection("127.0.0.1", self.upstream)
         except OSError:
-            self.cuts["nobody there"] += 1
+            self.vain += 1
             to_near.transport.abort()
+            return
+        fate = self._drawn()
+        if fate.at_once:
+            self._cut(fate, to_near, to_far)
             return
         line = _Line(self, fate, to_near, to_far)
         pumps = [asyncio.create_task(line.ask(near)), asyncio.create_task(line.answer(far))]

@@ -1,6 +1,7 @@
-"""HumanLayer's SDK as it was last published: programs that were left without a server run on, and run nothing nobody signed."""
+"""HumanLayer's SDK as it was last published, for Python and for Node: programs that were left without a server run on, and run nothing nobody signed."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,32 @@ def test_a_key_that_is_not_known_runs_nothing(program):
     _, steps = program
     said = steps("approve", key="cs_live_nobody_knows")
     assert said["ran"] == [] and said["said"].startswith("Error fetching approval for refund") and "401" in said["said"]
+
+
+@pytest.fixture(scope="module")
+def node_program(node_environment):
+    """The program for Node, beside the SDK it imports."""
+    folder = node_environment("@humanlayer/sdk")
+    return Path(shutil.copy(PROGRAM.with_suffix(".mjs"), folder))
+
+
+def test_the_sdk_for_node_waits_and_runs_by_the_same_rules(company, new_source, desk, node_program):
+    key = new_source("hl-node")["key"]
+
+    def how(incident):
+        if incident["kind"] == "question":
+            return {"verdict": "respond", "message": "eu-west"}
+        args = incident["proposal"]["args"]
+        return {"verdict": "approve"} if args["order"] == "A-1" else {"verdict": "edit", "args": {**args, "cents": 900}}
+
+    with desk.deciding("hl-node", how):
+        done = run(
+            shutil.which("node"), node_program, "approve", "edit", "as_wanted", "contact", timeout=240,
+            HUMANLAYER_API_BASE=f"{company.url}/humanlayer/v1", HUMANLAYER_API_KEY=key,
+        )
+    assert done.returncode == 0, done.stderr[-2000:]
+    approved, edited, wanted, asked = (json.loads(line) for line in done.stdout.splitlines())
+    assert (approved["said"], approved["ran"]) == ("refunded A-1 1250", [["A-1", 1250]])
+    assert edited["ran"] == [] and "call refund again with exactly" in edited["said"]
+    assert (wanted["said"], wanted["ran"]) == ("refunded A-2 900", [["A-2", 900]])
+    assert asked["said"] == "eu-west"

@@ -1,9 +1,16 @@
 """The call that an edit asked for goes ahead by the signature that was given to it: once, for exactly that, and for nothing else."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connections
 
 from escalations import clock
-from escalations.models import Acknowledgement, Decision, Proposal
+from escalations.adapters.humanlayer import again
+from escalations.adapters.humanlayer.asked import FUNCTION, read
+from escalations.api.auth import Caller
+from escalations.models import Acknowledgement, ApiKey, Decision, Proposal
 from escalations.policies.stop import stop_everything
 from tests.escalations.adapters.humanlayering import Speaking, asked, call, decided, incident_of, program, waiting
 from tests.escalations.api.speaking import key_for
@@ -94,3 +101,29 @@ def test_nothing_is_left_half_done_where_the_id_was_taken_before(edited, run_job
     """The first call's id with the signed arguments: its own incident stands, and the signature is not used up by the attempt."""
     answer = edited.post("function_calls", call("call-1", order="A-1", cents=900))
     assert answer.status_code == 409 and not Acknowledgement.objects.exists() and Proposal.objects.count() == 1
+
+
+def test_a_call_a_person_was_asked_about_uses_up_no_signature_when_it_is_posted_again(waiting, mona, run_jobs):
+    same = call("call-2", order="A-1", cents=900)
+    waiting.asks(same)
+    run_jobs()
+    decided(mona, "call-1", "edit", args={"order": "A-1", "cents": 900}, reason="cap")
+    assert waiting.asks(same)["status"]["approved"] is None
+    assert asked("call-2").state == "pending" and not Acknowledgement.objects.exists()
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_of_many_that_come_at_once_one_goes_ahead(edited):
+    caller = Caller(ApiKey.objects.get(source=edited.source), source=edited.source)
+
+    def comes(number):
+        try:
+            return again.let_go(caller, read(FUNCTION, json.dumps(call(f"race-{number}", order="A-1", cents=900)).encode()))
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        went = [one for one in pool.map(comes, range(6)) if one is not None]
+    assert len(went) == 1 and Acknowledgement.objects.count() == 1
+    assert Proposal.objects.filter(incident__key__contains=":race-").count() == 1, "of the others nothing was written"
