@@ -25,10 +25,10 @@ def agent(environment, company, source):
     """Run the program with its model's turns; returns what it printed."""
     python = environment("openai-agents", "httpx>=0.27")
 
-    def act(*turns):
+    def act(*turns, **more):
         done = run(
             python, HERE / "openai_agents_program.py", json.dumps(turns), timeout=200, PYTHONPATH=str(SDK), COUNTERSIGN_URL=company.url,
-            COUNTERSIGN_KEY=source["key"], OPENAI_AGENTS_DISABLE_TRACING="1",
+            COUNTERSIGN_KEY=source["key"], OPENAI_AGENTS_DISABLE_TRACING="1", **more,
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout.splitlines()[-1])
@@ -115,3 +115,13 @@ def test_a_tool_that_breaks_brings_the_incident_back_to_a_person(agent, desk):
         done = agent([["delete_user", {"user": "nobody"}, "call_1"]])
     assert "there is no such user" in done["raised"] and done["ran"] == []
     assert back(desk, asked[0])["proposal"]["revision"] == 2
+
+
+def test_a_run_that_was_given_up_goes_on_from_its_state_with_the_same_question(agent, desk, tmp_path):
+    kept = str(tmp_path / f"run-{tmp_path.name}-{id(tmp_path)}")
+    late = agent([REFUND], KEPT=kept, TIMEOUT="0.1")
+    assert late["ran"] == [] and "TimedOut" in late["raised"]
+
+    with desk.deciding("openai-agent", lambda asked: {"verdict": "approve"}) as asked:
+        done = agent(KEPT=kept)
+    assert done["ran"] == [["refund", REFUND[1]]] and len(asked) == 1

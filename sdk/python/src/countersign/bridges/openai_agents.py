@@ -9,8 +9,9 @@ the model's next call, if it is exactly that, runs on that signature, once, and 
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -23,7 +24,7 @@ from ..canonical import digest
 from ..client import AsyncClient
 from ..flow import Flow
 from ..shown import error_text
-from .asking import ANSWERED, APPROVED, EDITED, REJECTED, Asked, Manner, Verdict, acknowledge, arun, key_of, verdicts
+from .asking import ANSWERED, APPROVED, EDITED, Asked, Manner, Verdict, acknowledge, arun, key_of, verdicts
 
 UNREADABLE = "The arguments are not one JSON object, so nobody can sign them. Call the tool again with proper arguments."
 
@@ -38,23 +39,27 @@ class HumanApproval:
         self.client = client
         self._manner = Manner(context, timeout, on_timeout, on_question, more)
 
-    async def run(self, agent: Any, input: Any, *, thread: str | None = None, **options: Any) -> Any:
+    async def run(
+        self, agent: Any, input: Any, *, thread: str | None = None, keep: Callable[[Any], Any] | None = None, **options: Any
+    ) -> Any:
         """Run the agent until it is through, asking people on the way; return its last result.
 
-        `input` may be a RunState that you kept: `result.to_state()` of an interrupted run, read back from your own storage and from
-        nobody else's. `thread` names the conversation: with the same name the questions are the same after a restart. `options` go
-        to `Runner.run`.
+        `thread` names the conversation: with the same name the questions are the same after a restart. `keep` is called (and awaited
+        where it can be) with the RunState each time before people are asked, to be stored; `input` may be one that was, read back from
+        your own storage and from nobody else's. `options` go to `Runner.run`.
         """
         thread = thread or uuid4().hex
         permits: dict[str, Verdict] = {}
         result = await Runner.run(agent, input, **options)
         while result.interruptions:
             state = result.to_state()
+            if keep is not None and inspect.isawaitable(kept := keep(state)):
+                await kept
             said = await self.answer(state, thread, permits)
             try:
                 result = await Runner.run(agent, state, **options)
             except Exception as error:
-                await arun(self.client, _carried_out(said, {}, error))
+                await arun(self.client, _carried_out(said, _outputs(getattr(error, "run_data", None)), error))
                 raise
             await arun(self.client, _carried_out(said, _outputs(result)))
         return result
@@ -95,7 +100,7 @@ def told(verdict: Verdict) -> str:
         return f"Not as it is. A person allows {name} only with these arguments: {wanted}. Call {name} again with exactly these.{reason}"
     if verdict.type == ANSWERED:
         return f"It was not done. A person answered instead: {verdict.message}"
-    return f"Rejected by a person: {verdict.message}" if verdict.type == REJECTED else verdict.message
+    return f"Rejected: {verdict.message}"
 
 
 def _permit(asked: Asked, permits: dict[str, Verdict]) -> Verdict | None:
@@ -154,7 +159,7 @@ def _raw(item: Any) -> dict[str, Any]:
 def _outputs(result: Any) -> dict[str, Any]:
     """Return what tools gave, by the id of their call."""
     found = {}
-    for item in result.new_items:
+    for item in getattr(result, "new_items", None) or []:
         if getattr(item, "type", "") == "tool_call_output_item":
             found[str(_raw(item).get("call_id") or "")] = getattr(item, "output", None)
     return found
@@ -165,7 +170,7 @@ def _carried_out(said: list[Verdict], outputs: Mapping[str, Any], broke_off: Exc
     for verdict in said:
         if verdict.type != APPROVED:
             continue
-        if broke_off is not None:
-            yield from acknowledge(verdict, "failed", f"The run broke off before its result was known: {error_text(broke_off)}")
-        elif verdict.asked.call_id in outputs:
+        if verdict.asked.call_id in outputs:
             yield from acknowledge(verdict, "done", str(outputs[verdict.asked.call_id])[:2_000])
+        elif broke_off is not None:
+            yield from acknowledge(verdict, "failed", f"The run broke off before its result was known: {error_text(broke_off)}")
