@@ -296,7 +296,7 @@ def test_the_applications_role_cannot_rewrite_the_record(as_the_application, sta
 # -- a few of the administrator's
 
 
-@pytest.mark.parametrize("verb", ["rule", "promote", "ask", "confirm", "refuse", "key", "revoke", "token", "deactivate"])
+@pytest.mark.parametrize("verb", ["rule", "promote", "ask", "confirm", "refuse", "key", "dsn", "revoke", "token", "deactivate"])
 def test_an_administrators_change_and_its_entry_stand_or_fall_together(verb, manager):
     admin, source, rule = audit.Actor.of(PersonFactory(is_superuser=True)), SourceFactory(), RuleFactory(floor="review")
     policies.issue_key(source, env="live", actor=admin)
@@ -317,6 +317,7 @@ def test_an_administrators_change_and_its_entry_stand_or_fall_together(verb, man
         "confirm": lambda: policies.confirm_change(waits, person=second),
         "refuse": lambda: policies.refuse_change(waits, person=second, why="We need it."),
         "key": lambda: policies.issue_key(source, env="test", actor=admin),
+        "dsn": lambda: policies.issue_dsn(source, env="test", actor=admin),
         "revoke": lambda: policies.revoke_key(source.keys.first(), actor=admin),
         "token": lambda: policies.mint_token(manager, actor=admin, interactive=False, days=1),
         "deactivate": lambda: policies.deactivate(manager, actor=admin),
