@@ -65,10 +65,7 @@ def end(
             rows.move(run, RunState.STOPPED if session.state == RunState.STOPPING else RunState.ENDED, now)
         session.outcome, session.detail, session.heard_at = outcome, detail, now
         rows.tell(run, now)
-        audit.record(
-            "session.ended", actor=audit.Actor.source(source), subject=rows.subject(session), outcome=outcome, state=session.state,
-            steps=session.steps, errors=session.errors, cost=f"{session.cost:.6f}", digest=session.digest,
-        )
+        rows.record_end(run)
     return session
 
 

@@ -61,6 +61,7 @@ def test_a_stop_is_requested_until_the_agent_confirms_it(agent, watchers):
 
     said = agent.ask()
 
+    assert agent.recorded[-2:] == ["session.confirmed", "session.ended"]
     assert (said["directive"], said["reason"]) == ("stop", "Gone wrong.")
     assert (agent.now.state, agent.now.ended_at is not None) == ("stopped", True)
     assert SessionOrder.objects.get(session=agent.pk).confirmed_at
