@@ -82,10 +82,11 @@ def respond(what: str) -> Callable[..., HttpResponse]:
         if incident is None:
             raise errors.NotFound
         proposal = _newest(incident)
+        first = Proposal.objects.filter(incident=incident).order_by("revision").values_list("args_digest", flat=True)[0]
         spec = incident.payload["humanlayer"]["spec"]
         verdict = _verdict_on_call(said, spec) if what == FUNCTION else _answer(said, spec)
         lifecycle.decide(
-            proposal.pk, person=person, digest=str(said.get("args_digest") or proposal.args_digest),
+            proposal.pk, person=person, digest=str(said.get("args_digest") or first),
             version=said["version"] if isinstance(said.get("version"), int) else AS_FIRST_ASKED, method="api",
             interactive=caller.credential.interactive, **verdict,
         )

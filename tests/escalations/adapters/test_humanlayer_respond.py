@@ -82,6 +82,16 @@ def test_what_changed_since_it_was_first_asked_is_read_again_before_it_is_signed
     assert manager.post(TO_CALL, {**YES, "args_digest": seen["args_digest"], "version": seen["version"]}).status_code == 200
 
 
+def test_a_revision_is_not_signed_by_whoever_knows_only_the_first_call(waiting, manager, run_jobs):
+    """What this client is shown is the call as it was posted; what stands to be signed is another one by now."""
+    lifecycle.revise(
+        asked("call-1").incident_id, content={"action": "refund", "args": {"order": "A-666"}}, actor=actor_of(waiting)
+    )
+    run_jobs()
+    answer = manager.post(TO_CALL, YES)
+    assert answer.status_code == 409 and answer.json()["code"] == "changed_since_seen" and not Decision.objects.exists()
+
+
 def test_a_yes_for_another_content_than_stands_there_is_refused(waiting, manager):
     seen = manager.status("call-1")
     answer = manager.post(TO_CALL, {**YES, "args_digest": "sha256:" + "0" * 64, "version": seen["version"]})
