@@ -269,8 +269,8 @@ def test_the_desk_costs_the_same_whatever_waits(signed_in, manager, reviewer, as
     browser = signed_in(manager)
 
     # Session, person, preferences, roles, the count in the navigation; decisions, queues, breaches, hours; held, steps, next, rows,
-    # what the record tells, arrivals by source, the roles to reassign to, whether everything is stopped.
-    with django_assert_max_num_queries(18):
+    # what the record tells, arrivals by source, the roles to reassign to, whether everything is stopped, runs that wait.
+    with django_assert_max_num_queries(19):
         assert browser.get("/desk/").status_code == 200
 
 
