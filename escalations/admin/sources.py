@@ -13,6 +13,7 @@ from escalations import deliver, policies
 from escalations.models import ApiKey, Person, Source
 from escalations.models.sources import EVENTS
 
+from . import addresses
 from .bases import Act, ActForm, Told, actor_of
 from .seconded import Seconded, WhyForm, waits_said
 
@@ -117,7 +118,7 @@ class SourceAdmin(Seconded):
     list_select_related = ("owner",)
     ordering = ("name",)
     search_fields = ("name", "description")
-    readonly_fields = ("state", "keys_table", "secrets_table", "created_at")
+    readonly_fields = ("state", "keys_table", "secrets_table", "addresses", "created_at")
     acts = (
         Act("issue-key", "Issue a key", "The key is shown once. Two of each environment may be alive, so that callers can change over.",
             _issue, form=IssueForm, when=lambda source: source.disabled_at is None),
@@ -146,7 +147,7 @@ class SourceAdmin(Seconded):
         if obj is None:
             return (about, outcomes, believed)
         return (
-            about, ("Keys", {"fields": ("state", "keys_table")}), ("Where outcomes go", {
+            about, ("Keys", {"fields": ("state", "keys_table", "addresses")}), ("Where outcomes go", {
                 "fields": (*outcomes[1]["fields"], "secrets_table")}), believed,
         )
 
@@ -183,6 +184,10 @@ class SourceAdmin(Seconded):
             "<table><thead><tr><th>Key</th><th>Issued</th><th>Last used</th><th>Holds</th><th></th></tr></thead><tbody>{}</tbody></table>",
             rows,
         )
+
+    @admin.display(description="Addresses for clients")
+    def addresses(self, source: Source) -> str:
+        return addresses.table()
 
     @admin.display(description="Signing secrets")
     def secrets_table(self, source: Source) -> str:

@@ -43,19 +43,24 @@ def told(company):
 
 
 @pytest.fixture(scope="session")
-def alertmanager(environments: Path) -> str:
-    """The program as the distribution packs it: the one that is installed, or the package's, unpacked. Skips, loudly, without."""
+def alertmanager(environments: Path) -> list[str]:
+    """The command that runs it as the distribution packs it: the one that is installed, or the package's, unpacked. Skips, loudly."""
     if found := shutil.which("prometheus-alertmanager"):
-        return found
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        pytest.skip("PROMETHEUS-ALERTMANAGER IS NOT INSTALLED, and there is no apt-get to fetch it")
+        return [found]
+    if not all(shutil.which(one) for one in ("apt-get", "dpkg-deb", "unshare")):
+        pytest.skip("PROMETHEUS-ALERTMANAGER IS NOT INSTALLED, and cannot be fetched without apt-get, dpkg-deb and unshare")
     folder = environments / "alertmanager"
     program = folder / "usr/bin/prometheus-alertmanager"
     if not program.exists():
         folder.mkdir(exist_ok=True)
         fetch = f"cd '{folder}' && (apt-get -q download prometheus-alertmanager || (apt-get -q update && apt-get -q download prometheus-alertmanager))"
         install(["sh", "-c", f"{fetch} && dpkg-deb -x ./prometheus-alertmanager_*.deb ."], ("prometheus-alertmanager",))
-    return str(program)
+    # It reads its templates from /usr/share: it is given the package's there, and nobody else sees that.
+    for alone in (["unshare", "-rm"], ["unshare", "-m"]):
+        command = [*alone, "sh", "-c", f"mount --bind '{folder}/usr/share' /usr/share && exec \"$@\"", "sh", str(program)]
+        if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode == 0:
+            return command
+    pytest.skip("PROMETHEUS-ALERTMANAGER IS NOT INSTALLED, and this machine lets nobody mount its templates")
 
 
 class Manager:
@@ -98,7 +103,7 @@ class Manager:
 
 
 @contextmanager
-def running(program: str, folder: Path, receiver: str) -> Iterator[Manager]:
+def running(program: list[str], folder: Path, receiver: str) -> Iterator[Manager]:
     """Run it with one receiver, quick to send and quick to repeat."""
     config = folder / "alertmanager.yml"
     config.write_text(
@@ -108,7 +113,7 @@ def running(program: str, folder: Path, receiver: str) -> Iterator[Manager]:
     manager = Manager(f"http://127.0.0.1:{free_port()}")
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
-            [program, f"--config.file={config}", f"--storage.path={folder / 'data'}", f"--web.listen-address={manager.url[7:]}",
+            [*program, f"--config.file={config}", f"--storage.path={folder / 'data'}", f"--web.listen-address={manager.url[7:]}",
              "--cluster.listen-address="], stdout=log, stderr=log,
         )  # fmt: skip
     try:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from django.urls import reverse
+from django.urls import resolve, reverse
 
 from escalations import audit, policies, vault
 from escalations.models import ApiKey, AuditEntry, Person, PersonToken, Role, SigningSecret, Source
@@ -208,3 +208,14 @@ def test_a_dsn_is_issued_by_a_post_shown_once_and_told_from_a_key(admin, desk, s
     shown = admin.get(change(desk)).content.decode()
     assert f"{key} (Sentry DSN)" in shown and dsn not in shown
     assert admin.post(act(desk, "revoke-key"), {"key": key.pk}).status_code == 302 and not ApiKey.objects.alive().exists()
+
+
+def test_a_sources_page_says_which_address_each_client_is_given(admin, desk, settings):
+    settings.PUBLIC_URL = "https://countersign.example/"
+
+    page = admin.get(change(desk)).content.decode()
+
+    for path in ("/api/v1/incidents", "/alertmanager/webhook", "/v2/enqueue", "/mcp", "/humanlayer/v1"):
+        assert f"<code>https://countersign.example{path}</code>" in page
+        resolve({"/humanlayer/v1": "/humanlayer/v1/function_calls"}.get(path, path))
+    assert "Addresses for clients" not in admin.get(reverse("admin:escalations_source_add")).content.decode()
