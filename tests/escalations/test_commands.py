@@ -42,6 +42,18 @@ def test_add_source_prints_a_key_that_works_and_a_secret_that_signs():
 
 
 @pytest.mark.django_db
+def test_add_source_issues_a_dsn_where_it_is_asked_for(settings):
+    settings.PUBLIC_URL = "https://countersign.example"
+
+    dsn = run_json("add_source", "shop", "--dsn")["dsn"]
+
+    source = Source.objects.get(name="shop")
+    assert dsn.startswith("https://cs_live_") and dsn.endswith(f"@countersign.example/{source.pk}")
+    assert sorted(scope for key in source.keys.all() for scope in key.scopes) == ["events:write", "incidents:read", "incidents:write"]
+    assert "dsn" not in run_json("add_source", "other")
+
+
+@pytest.mark.django_db
 def test_add_source_takes_a_callback_an_owner_and_a_test_key(settings):
     settings.DEBUG = True  # plain http to this machine
     run("add_person", "ada")
