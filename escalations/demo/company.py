@@ -75,7 +75,7 @@ def install() -> DemoCompany:
             "support-desk", "Customers' messages, drafted answers, and the errors of the shop's own services.", owner, is_demo=True
         )
         _replies_can_be_taken_back()
-    runs.live(billing, Person.objects.get(username="ines"), moment if with_past else None)
+    runs.lived(billing, Person.objects.get(username="ines"), moment if with_past else None)
     today = [
         *(("billing", f"demo-billing-{number}", one) for number, one in enumerate([*BILLING, *showcase.BILLING], start=1)),
         *(("desk", f"demo-desk-{number}", one) for number, one in enumerate([*DESK, *showcase.DESK], start=1)),
@@ -90,6 +90,7 @@ def install() -> DemoCompany:
         today = just_now
     for where, key, incident in today:
         post(sources[where], key, incident)
+    runs.circling(billing)
     return DemoCompany(people=people, sources=[billing_told, desk_told], incidents=Incident.objects.count())
 
 

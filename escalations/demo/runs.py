@@ -36,10 +36,14 @@ CIRCLES: list[Step] = [
 ]
 
 
-def live(source: Source, stopper: Person, moment: datetime | None) -> None:
-    """Let the three runs happen: the first two at `moment` if it is given, the third now, so that somebody is wanted."""
+def lived(source: Source, stopper: Person, moment: datetime | None) -> None:
+    """Let the run that went well and the one that was stopped happen: at `moment` if it is given, otherwise now."""
     _lived(moment, 0, lambda at: _reconcile(source, at))
     _lived(moment, 3600, lambda at: _stop(source, stopper, at))
+
+
+def circling(source: Source) -> None:
+    """Let the one that goes round in circles happen now, so that somebody is wanted."""
     run = _begin(source, "purchasing-agent", "Get quotes for 40 tables Fyn from three suppliers", steps=60, cost="4.00")
     _walk(run, CIRCLES, None)
 
