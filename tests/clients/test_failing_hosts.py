@@ -1,6 +1,7 @@
 """Services that fail in each framework, in an environment with nothing else: their caller hears the level that was found."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,12 @@ def source(new_source):
 
 
 @pytest.fixture
-def service(environment, company, source, tmp_path):
-    python = environment("fastapi", "flask", "django", "httpx>=0.27")
+def python(environment):
+    return environment("fastapi", "flask", "django", "httpx>=0.27", "pytest")
+
+
+@pytest.fixture
+def service(python, company, source, tmp_path):
 
     def fail(host, url=company.url, **more):
         return run(
@@ -61,3 +66,14 @@ def test_with_countersign_away_the_service_answers_all_the_same_and_keeps_the_re
     assert told["message"] == "recorded here, will be reported" and told["incident"] is None
     (kept,) = tmp_path.glob("countersign-*/*.report.json")
     assert json.loads(kept.read_bytes())["report"]["external_id"] == told["reference"]
+
+
+@pytest.mark.parametrize("framework", ["fastapi", "flask"])
+def test_the_integrations_pass_their_own_tests_with_the_newest_of_each(python, tmp_path, framework):
+    """Where this checkout is developed not every framework is installed, and those that are may be older."""
+    tests = SDK.parent / "tests"
+    done = run(
+        python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(tests),
+        str(tests / f"test_reporting_{framework}.py"), PYTHONPATH=str(SDK), TMPDIR=str(tmp_path), timeout=200,
+    )
+    assert done.returncode == 0 and "skipped" not in done.stdout, done.stdout[-3000:]
