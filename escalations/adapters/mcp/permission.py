@@ -6,7 +6,7 @@ it has it acknowledged in the same moment, by what it will run.
 """
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,9 +23,10 @@ from .words import MAY_RUN, state_of
 
 KEY = "mcp:tool:"
 FOUND_AGAIN = timedelta(days=1)  # how long a request is there for the same call under another id
+HEARD_AGAIN = timedelta(minutes=10)  # how long the call that got a yes may ask again for what it was answered
 TELLING = ("command", "file_path", "path", "url", "query", "pattern", "prompt", "description")  # what a person reads first
 NOT_YET = "Nobody has decided this yet: it is not a no. Ask for the same tool with the same input again; the request is found again. {url}"
-TAKEN = "This approval was used by another call of the same tool. Ask for this one again, it is a request of its own."
+TAKEN = "This approval was used before, and is good for one call. Call the tool anew: that is a request of its own."
 
 
 def approve_tool_use(call: Call, given: dict[str, Any]) -> Said | Waits:
@@ -130,7 +131,10 @@ def _taken(call: Call, incident_id: UUID, use: str, said: dict[str, Any]) -> boo
         except AlreadyAcknowledged:
             said = told(call, incident_id)
     acknowledged = said["acknowledged"]
-    return bool(use) and acknowledged is not None and acknowledged["detail"] == mine
+    if not use or acknowledged is None or acknowledged["detail"] != mine:
+        return False
+    late = clock.now() - datetime.fromisoformat(acknowledged["at"]) > HEARD_AGAIN
+    return not (late and state_of(said) in MAY_RUN)  # a no may be heard for ever
 
 
 def _handed(use: str) -> str:

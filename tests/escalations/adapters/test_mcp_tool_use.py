@@ -108,6 +108,19 @@ def test_the_same_tool_call_hears_its_yes_again(host, reviewer, run_jobs):
     assert Incident.objects.count() == 1
 
 
+def test_a_yes_is_not_repeated_long_after_it_was_given(host, reviewer, run_jobs):
+    ask(host)
+    run_jobs()
+    decide(reviewer, "approve")
+    ask(host)
+
+    with clock.frozen_at(clock.now() + permission.HEARD_AGAIN + timedelta(seconds=1)):
+        said = ask(host)
+
+    assert said == {"behavior": "deny", "message": permission.TAKEN}
+    assert Incident.objects.count() == 1
+
+
 def test_another_call_of_the_same_tool_needs_a_yes_of_its_own(host, reviewer, run_jobs):
     ask(host)
     run_jobs()
