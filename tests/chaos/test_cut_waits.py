@@ -207,10 +207,9 @@ def check(company, agents, asked):
             assert ended == "ran" and acknowledged in ("done", None), about  # what cannot be said in time stays visibly open
         else:
             assert ended != "ran" and acknowledged is None, about
-        if fate in ENDS:
-            assert ended == ENDS[fate] and verdict == fate, about
-        else:
-            assert ended == "TimedOut" or (fate == "late" and ended == "ran"), about
-            assert fate != "nobody" or verdict is None, about
+        assert ended in ("TimedOut", ENDS.get(fate, "TimedOut"), *(["ran"] if fate == "late" else [])), about  # or knows it has none
+        assert verdict == {"late": "approve"}.get(fate, fate) or (verdict is None and ended == "TimedOut"), about
     ends = Counter((FATES[number % len(FATES)], ended) for number, ended in agents.ended.items())
     assert {"ran", "Rejected", "Answered", "TimedOut"} <= {ended for _, ended in ends}, ends
+    in_vain = sum(count for (fate, ended), count in ends.items() if fate in ENDS and ended == "TimedOut")
+    assert in_vain <= len(agents.ended) // 10, ends
