@@ -129,7 +129,10 @@ class SignInAgain(LoginRequiredMiddleware):
 
 
 # What a page looks for by itself: a session that ended must not take the page away from who is typing on it.
-BACKGROUND = frozenset({"reviews:arrivals", "reviews:row", "reviews:strip", "reviews:acts"})
+BACKGROUND = frozenset(
+    {"reviews:arrivals", "reviews:row", "reviews:strip", "reviews:acts"}
+    | {"reviews:run_arrivals", "reviews:run_row", "reviews:run_now", "reviews:run_steps"}
+)
 STOP_POLLING = 286  # htmx's own: shown, and not asked again
 
 

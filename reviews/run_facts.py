@@ -22,7 +22,7 @@ LONGEST_TOOL = 60
 # Walks the primary keys, the key of the alarms and the index incident_by_session.
 FACTS = """
 SELECT run.id, run.role_id, source.owner_id, run.person_id, run.state, run.orders, run.told, run.seen, run.steps, run.errors,
-    run.tokens, run.cost, run.last_tool, run.last_step_at, run.started_at, run.max_steps, run.max_cost,
+    run.tokens, run.cost, run.last_tool, run.last_step_at, run.held, run.max_steps, run.max_cost,
     (SELECT count(*) FROM escalations_sessionalarm AS alarm WHERE alarm.session_id = run.id),
     (SELECT count(*) FROM escalations_sessionalarm AS alarm WHERE alarm.session_id = run.id AND alarm.followed_at IS NULL),
     (SELECT count(*) FROM escalations_incident AS incident
@@ -54,7 +54,7 @@ class Facts:
     cost: Decimal
     last_tool: str
     last_step_at: datetime | None
-    started_at: datetime
+    held: bool
     max_steps: int | None
     max_cost: Decimal | None
     alarms: int
@@ -71,6 +71,7 @@ class Facts:
         """Return what changes whenever a part of a page has to be drawn again, and not with every step."""
         parts = (
             self.state, self.orders, self.told, self.seen, self.role_id, self.person_id or 0, self.alarms, self.open_alarms, self.incidents,
+            int(self.held),
         )  # fmt: skip
         return ".".join(map(str, parts))
 

@@ -7,10 +7,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from escalations import clock, oversight
+from escalations import clock, lifecycle, oversight
 from escalations.models import OversightSession, SessionOrder
 from escalations.states import Order, RunState
-from tests.factories import PersonFactory, SourceFactory
+from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory
 
 from .conftest import PASSWORD
 from .test_live import opened
@@ -112,6 +112,17 @@ def test_a_colleagues_pause_shows_at_once_and_takes_nothing_that_is_typed(open_b
     expect(page.locator("#run-more")).to_contain_text("wait for me", timeout=SOON)
     expect(page.get_by_label("In words, which the agent reads")).to_have_value("half a no")
     expect(page.get_by_label("In words, which the agent reads")).to_be_focused()
+
+
+def test_what_it_asked_people_follows_what_they_decide(open_browser, agent, watcher, mona):
+    incident = IncidentFactory(source=agent.source, session=str(agent.run.pk))
+    proposal = ProposalFactory(incident=incident, role=agent.run.role)
+    page = opened(open_browser(watcher), agent.url)
+    expect(page.locator("#run-more")).to_contain_text("pending")
+
+    lifecycle.decide(proposal.pk, person=mona, type="approve", digest=proposal.args_digest, version=proposal.version)
+
+    expect(page.locator("#run-more")).to_contain_text("approved", timeout=SOON)
 
 
 def test_the_list_follows_and_many_are_stopped_from_it(open_browser, agent, watcher):

@@ -204,3 +204,11 @@ def test_whatever_an_agent_says_is_shown_as_text(page, watcher, mona, text):
         assert answer.status_code in (200, 422)
         reader = Reader(answer.content.decode())
         assert not reader.bad, (answer.wsgi_request.get_full_path(), reader.bad)
+
+
+def test_an_open_page_stays_when_its_session_has_ended(page, run):
+    page.logout()
+
+    for url in (f"{run.pk}/now/", f"{run.pk}/steps/?after=0", f"{run.pk}/row/", "arrivals/"):
+        answer = page.get(f"/oversight/{url}", headers={"HX-Request": "true"})
+        assert answer.status_code == 286 and answer.headers["HX-Retarget"] == "#flash"
