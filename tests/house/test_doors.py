@@ -101,6 +101,11 @@ def test_the_batch_may_be_larger_but_not_larger_than_that(door):
     assert asyncio.run(ask(door, "/api/v1/incidents/batch", [b"x" * 1001]))[0] == 413
 
 
+def test_a_group_of_alerts_may_be_as_large_as_a_batch(door):
+    assert asyncio.run(ask(door, "/alertmanager/webhook", [b"x" * 900]))[0] == 200
+    assert asyncio.run(ask(door, "/alertmanager/webhook", [b"x" * 1001]))[0] == 413
+
+
 async def hold(application, where, callers):
     """Let callers wait on one path; return how many threads that took, and the statuses."""
     global opened, waiting
