@@ -52,7 +52,7 @@ def run(coroutine):
     return asyncio.run(coroutine)
 
 
-def test_a_waiting_agent_is_answered_when_a_person_decides(agent, waiting_proposal, person):
+def test_a_waiting_agent_has_come_when_a_person_decides(agent, waiting_proposal, person):
     async def story():
         loop = asyncio.get_running_loop()
         waiter = asyncio.create_task(get(agent, waiting_proposal, 30))
@@ -211,7 +211,7 @@ def terminate_listeners():
     connection.close()
 
 
-def test_when_the_process_ends_everybody_is_answered_at_once(agent, waiting_proposal):
+def test_when_the_process_ends_everybody_has_come_at_once(agent, waiting_proposal):
     async def story():
         waiter = asyncio.create_task(get(agent, waiting_proposal, 60))
         await until(lambda: waiting.watch().count == 1)
@@ -239,13 +239,13 @@ def test_it_waits_without_an_event_loop_of_its_own_too(agent, waiting_proposal, 
     """Under WSGI the thread is held, but the answer is the same."""
     monkeypatch.setattr(doors, "STEP", 0.05)
     began = threading.Event()
-    real = doors._is_answered
+    real = doors._has_come
 
     def looked(incident_id):
         began.set()
         return real(incident_id)
 
-    monkeypatch.setattr(doors, "_is_answered", looked)
+    monkeypatch.setattr(doors, "_has_come", looked)
     decider = threading.Thread(target=lambda: began.wait(5) and approve(waiting_proposal, person))
     decider.start()
 
