@@ -1,6 +1,8 @@
 """What the tests of integrations share."""
 
 import json
+import threading
+import time
 from contextlib import contextmanager
 
 import httpx
@@ -36,3 +38,11 @@ def body_of(reference):
         "error": "Internal Server Error", "reference": reference, "incident": "i-1", "level": "critical",
         "message": "escalated automatically",
     }
+
+
+def until(said):
+    """Wait for what another thread or process does."""
+    end = time.monotonic() + PATIENCE
+    while not said():
+        assert time.monotonic() < end
+        threading.Event().wait(0.02)
