@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import itertools
 import json
 import tracemalloc
 import zlib
@@ -43,7 +44,7 @@ def deflated(body, bits):
     (BODY, "br"),
     (BODY, "deflate"),
     (BODY, "zstd"),
-], ids=str)
+], ids=(str(number) for number in itertools.count()))
 def test_a_body_is_read_however_it_was_squeezed(body, encoding):
     assert opened(body, encoding).events == [EVENT]
 
