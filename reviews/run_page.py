@@ -13,7 +13,7 @@ from escalations.models import Incident, OversightSession, Person, Proposal, Ses
 from escalations.states import Order, RunState, State
 
 from . import access
-from .runs import TONES, Bar, bars_of, is_alive, is_run, limits_said, state_said
+from .runs import Bar, Stands, bars_of, is_alive, is_run, limits_said, state_said
 
 ORDERS = 50  # newest orders that are shown
 SHORT = 4  # of them at once, the others folded
@@ -81,24 +81,12 @@ class Alarm:
 
 
 @dataclass
-class Page:
+class Page(Stands):
     """How a run stands, for one reader. What costs a query is asked when it is first drawn."""
 
     run: OversightSession
     person: Person
     now: datetime = field(default_factory=clock.now)
-
-    @property
-    def state(self) -> str:
-        return state_said(self.run)
-
-    @property
-    def tone(self) -> str:
-        return TONES.get(RunState(self.run.state), "")
-
-    @property
-    def alive(self) -> bool:
-        return is_alive(self.run)
 
     @property
     def bars(self) -> list[Bar]:

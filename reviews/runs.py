@@ -82,16 +82,10 @@ class Bar:
         return "full" if self.share >= 1 else "near" if self.share >= NEAR else ""
 
 
-@dataclass
-class Row:
-    """One run of a list, with why it waits for a person."""
+class Stands:
+    """How a run stands, in the words of the pages."""
 
     run: OversightSession
-    alarms: list[SessionAlarm] = field(default_factory=list)
-
-    @cached_property
-    def bars(self) -> list[Bar]:
-        return bars_of(self.run, clock.now())
 
     @property
     def state(self) -> str:
@@ -104,6 +98,18 @@ class Row:
     @property
     def alive(self) -> bool:
         return is_alive(self.run)
+
+
+@dataclass
+class Row(Stands):
+    """One run of a list, with why it waits for a person."""
+
+    run: OversightSession
+    alarms: list[SessionAlarm] = field(default_factory=list)
+
+    @cached_property
+    def bars(self) -> list[Bar]:
+        return bars_of(self.run, clock.now())
 
 
 @dataclass

@@ -75,6 +75,24 @@ class Desk:
         signed: dict[str, Any] = answer.json()
         return signed
 
+    def acknowledged(self, incident: dict[str, Any]) -> dict[str, Any]:
+        """Return what the agent said it did, once it has said it."""
+        path = f"/incidents/{incident['id']}"
+        said: dict[str, Any] = until(lambda: self.http.get(path).json()["acknowledged"], PATIENCE, "acknowledged")
+        return said
+
+    def back(self, incident: dict[str, Any]) -> dict[str, Any]:
+        """Return the incident once it came back because what was allowed failed; leave nothing waiting for the next test."""
+
+        def found() -> dict[str, Any] | None:
+            now: dict[str, Any] = self.http.get(f"/incidents/{incident['id']}").json()
+            return now if "agent_failed" in now["triggers"] else None
+
+        now: dict[str, Any] = until(found, PATIENCE, "it comes back")
+        if now["proposal"]["state"] == "pending":
+            self.decide(now, "reject")
+        return now
+
     @contextmanager
     def deciding(self, source: str, how: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         """Decide whatever that source asks, meanwhile, as `how(incident)` says ({"verdict", ...fields}); yields what was asked."""

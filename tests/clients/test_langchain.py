@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.company import until
-
-from .conftest import PATIENCE, run
+from .conftest import run
 
 HERE = Path(__file__).parent
 SDK = HERE.parents[1] / "sdk" / "python" / "src"
@@ -39,23 +37,6 @@ def agent(environment, company, source):
     return act
 
 
-def back(desk, incident):
-    """Return the incident once it came back to a person because what was allowed failed; leave nothing waiting for the next test."""
-    def found():
-        now = desk.http.get(f"/incidents/{incident['id']}").json()
-        return now if "agent_failed" in now["triggers"] else None
-
-    now = until(found, PATIENCE, "it comes back")
-    if now["proposal"]["state"] == "pending":
-        desk.decide(now, "reject")
-    return now
-
-
-def acknowledged(desk, incident):
-    """Return what the agent said it did, once it has said it."""
-    return until(lambda: desk.http.get(f"/incidents/{incident['id']}").json()["acknowledged"], PATIENCE, "acknowledged")
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_what_is_approved_runs_as_it_is_and_is_acknowledged(agent, desk, mode):
     with desk.deciding("langchain-agent", lambda asked: {"verdict": "approve"}) as asked:
@@ -64,7 +45,7 @@ def test_what_is_approved_runs_as_it_is_and_is_acknowledged(agent, desk, mode):
     assert done["ran"] == [["refund", REFUND["args"]]] and done["last"] == "all done"
     assert incident["proposal"]["args"] == REFUND["args"]
     assert set(incident["proposal"]["allowed_decisions"]) == {"approve", "edit", "reject", "respond"}
-    assert acknowledged(desk, incident)["result"] == "done"
+    assert desk.acknowledged(incident)["result"] == "done"
 
 
 @pytest.mark.parametrize("mode", MODES[:2])
@@ -129,4 +110,4 @@ def test_a_tool_that_breaks_brings_the_incident_back_to_a_person(agent, desk):
     with desk.deciding("langchain-agent", lambda asked: {"verdict": "approve"}) as asked:
         done = agent("batched", broken)
     assert "gateway is away" in done["raised"] and done["ran"] == []
-    assert back(desk, asked[0])["proposal"]["revision"] == 2
+    assert desk.back(asked[0])["proposal"]["revision"] == 2

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.company import until
-
-from .conftest import PATIENCE, run
+from .conftest import run
 
 HERE = Path(__file__).parent
 SDK = HERE.parents[1] / "sdk" / "python" / "src"
@@ -36,29 +34,12 @@ def agent(environment, company, source):
     return act
 
 
-def back(desk, incident):
-    """Return the incident once it came back to a person because what was allowed failed; leave nothing waiting for the next test."""
-    def found():
-        now = desk.http.get(f"/incidents/{incident['id']}").json()
-        return now if "agent_failed" in now["triggers"] else None
-
-    now = until(found, PATIENCE, "it comes back")
-    if now["proposal"]["state"] == "pending":
-        desk.decide(now, "reject")
-    return now
-
-
-def acknowledged(desk, incident):
-    """Return what the agent said it did, once it has said it."""
-    return until(lambda: desk.http.get(f"/incidents/{incident['id']}").json()["acknowledged"], PATIENCE, "acknowledged")
-
-
 def test_what_is_approved_runs_and_is_acknowledged(agent, desk):
     with desk.deciding("openai-agent", lambda asked: {"verdict": "approve"}) as asked:
         done = agent([REFUND])
     assert done["ran"] == [["refund", REFUND[1]]] and done["last"] == "all done"
     (incident,) = asked
-    assert incident["proposal"]["args"] == REFUND[1] and acknowledged(desk, incident)["result"] == "done"
+    assert incident["proposal"]["args"] == REFUND[1] and desk.acknowledged(incident)["result"] == "done"
 
 
 def test_what_is_rejected_does_not_run_and_the_model_is_told_why(agent, desk):
@@ -79,7 +60,7 @@ def test_an_edit_names_what_is_wanted_and_exactly_that_runs_once_without_asking_
         done = agent([REFUND], [again])
     assert '"cents": 900' in done["told"][0] and "Call refund again" in done["told"][0]
     assert done["ran"] == [["refund", LESS]] and len(asked) == 1, "the person signed exactly this"
-    assert acknowledged(desk, asked[0])["args_digest"] == done_digest(desk, asked[0])
+    assert desk.acknowledged(asked[0])["args_digest"] == done_digest(desk, asked[0])
 
 
 def done_digest(desk, incident):
@@ -114,7 +95,7 @@ def test_a_tool_that_breaks_brings_the_incident_back_to_a_person(agent, desk):
     with desk.deciding("openai-agent", lambda asked: {"verdict": "approve"}) as asked:
         done = agent([["delete_user", {"user": "nobody"}, "call_1"]])
     assert "there is no such user" in done["raised"] and done["ran"] == []
-    assert back(desk, asked[0])["proposal"]["revision"] == 2
+    assert desk.back(asked[0])["proposal"]["revision"] == 2
 
 
 def test_a_run_that_was_given_up_goes_on_from_its_state_with_the_same_question(agent, desk, tmp_path):

@@ -5,7 +5,7 @@ import json
 import sys
 
 import pytest
-from hosting import Away, body_of, reporting_to
+from hosting import Away, body_of
 
 from countersign.reporting import reporter as core
 
@@ -13,17 +13,6 @@ conf = pytest.importorskip("django.conf", reason="Django is not installed")
 http = pytest.importorskip("django.http")
 testing = pytest.importorskip("django.test")
 urls = pytest.importorskip("django.urls")
-
-
-@pytest.fixture
-def posts():
-    return []
-
-
-@pytest.fixture
-def reporter(posts):
-    with reporting_to(posts) as made:
-        yield made
 
 
 @pytest.fixture

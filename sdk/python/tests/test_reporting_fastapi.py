@@ -6,7 +6,7 @@ import threading
 
 import httpx
 import pytest
-from hosting import PATIENCE, Away, body_of, reporting_to
+from hosting import PATIENCE, Away, body_of
 
 from countersign.reporting import Reporter
 
@@ -14,17 +14,6 @@ fastapi = pytest.importorskip("fastapi", reason="fastapi is not installed")
 pytest.importorskip("fastapi.responses")
 testing = pytest.importorskip("fastapi.testclient")
 integration = pytest.importorskip("countersign.reporting.fastapi")
-
-
-@pytest.fixture
-def posts():
-    return []
-
-
-@pytest.fixture
-def reporter(posts):
-    with reporting_to(posts) as made:
-        yield made
 
 
 @pytest.fixture

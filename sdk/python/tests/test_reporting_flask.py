@@ -1,21 +1,10 @@
 """Flask: its caller is told what became of it, and its own way with errors stays."""
 
 import pytest
-from hosting import Away, body_of, reporting_to
+from hosting import Away, body_of
 
 flask = pytest.importorskip("flask", reason="flask is not installed")
 integration = pytest.importorskip("countersign.reporting.flask")
-
-
-@pytest.fixture
-def posts():
-    return []
-
-
-@pytest.fixture
-def reporter(posts):
-    with reporting_to(posts) as made:
-        yield made
 
 
 @pytest.fixture

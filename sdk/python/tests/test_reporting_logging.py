@@ -3,22 +3,11 @@
 import logging
 
 import pytest
-from hosting import PATIENCE, Away, reporting_to
+from hosting import PATIENCE, Away
 
 from countersign import reporting
 from countersign.reporting import logging as integration
 from countersign.reporting import reporter as core
-
-
-@pytest.fixture
-def posts():
-    return []
-
-
-@pytest.fixture
-def reporter(posts):
-    with reporting_to(posts) as made:
-        yield made
 
 
 @pytest.fixture

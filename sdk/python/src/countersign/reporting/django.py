@@ -78,8 +78,7 @@ def _answered(request: HttpRequest, response: HttpResponseBase, receipt: Receipt
     if response.status_code == 500 and not settings.DEBUG and wants_json(request.headers.get("Accept", "")) and not _is_json(response):
         answer: HttpResponse = JsonResponse(receipt.as_json(ERROR), status=500)
         answer.cookies = response.cookies
-        response.close()
-        response = answer
+        response = answer  # the page it replaces is not closed: that would say "request_finished", which the answer says in its turn
     for name, value in receipt.headers().items():
         response.headers.setdefault(name, value)
     return response
