@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -34,12 +34,12 @@ ORDER BY started_at LIMIT %s
 def follow(limit: int = 100) -> int:
     """Carry the decisions about alarms to their runs; return how many. One query when there is none.
 
-    While everything is stopped only what stops a run is carried out; a yes waits, like every other outcome.
+    While everything is stopped only what stops a run is carried out; a yes waits, like every other outcome, and keeps no stop waiting.
     """
     decided = Decision.objects.filter(proposal__incident=OuterRef("incident"))
     due = SessionAlarm.objects.filter(followed_at=None).filter(Exists(decided) | Q(incident__status=Status.SETTLED))
     done = 0
-    for alarm in due.order_by("at", "pk")[:limit]:
+    for alarm in due.order_by(Exists(decided.filter(type=Verdict.RESPOND)), "at", "pk")[:limit]:
         try:
             done += _follow(alarm)
         except Exception:
@@ -116,7 +116,7 @@ def _follow(found: SessionAlarm) -> bool:
         if decision is not None:
             if decision.type == Verdict.RESPOND and standstill.held_back([decision.proposal_id]):
                 return False
-            done = [str(one) for one in _carried_out(run, decision)]
+            done = [str(one) for one in _carried_out(run, alarm, decision)]
             audit.record(
                 "session.followed", actor=_actor(decision), incident_id=alarm.incident_id, proposal_id=decision.proposal_id,
                 subject=rows.subject(run.session), alarm=alarm.name, decision=decision.type, orders=done,
@@ -125,8 +125,11 @@ def _follow(found: SessionAlarm) -> bool:
     return True
 
 
-def _carried_out(run: rows.Run, decision: Decision) -> Iterable[Order]:
-    """Give the orders a decision about an alarm means, as far as the run still takes them; yield those."""
+def _carried_out(run: rows.Run, alarm: SessionAlarm, decision: Decision) -> Iterable[Order]:
+    """Give the orders a decision about an alarm means, as far as the run still takes them; yield those.
+
+    A yes lifts the pause that came with its alarm and no later one: whoever said it had not seen why the run stands still now.
+    """
     given: dict[str, Any] = {"now": clock.now(), "person": decision.person, "actor": _actor(decision)}
     session = run.session
     if session.state in rows.HALTED:
@@ -138,7 +141,7 @@ def _carried_out(run: rows.Run, decision: Decision) -> Iterable[Order]:
     if decision.message:
         rows.give(run, Order.NOTE, text=decision.message, **given)
         yield Order.NOTE
-    if session.state in rows.PAUSED:
+    if session.state in rows.PAUSED and run.ruling and datetime.fromisoformat(run.ruling["at"]) <= alarm.at:
         rows.give(run, Order.RESUME, **given)
         yield Order.RESUME
 
