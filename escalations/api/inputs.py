@@ -13,6 +13,7 @@ from .fields import Amount, AnyJson, Choice, Members, Several, Share, Strict, Te
 LONGEST_TIMEOUT = 30 * 24 * 3600  # seconds
 ENTRIES = 1_000
 MOST_STEPS = 200  # in one call
+MOST_NUMBER = 10**9  # of a step: there is always room for those that come after it
 MOST_REPEATS = 40  # as far back as a run remembers
 
 
@@ -193,7 +194,7 @@ class SessionIn(Strict):
 class StepIn(Strict):
     """One thing an agent did."""
 
-    number = Whole(low=1, high=2**31 - 1, required=False)
+    number = Whole(low=1, high=MOST_NUMBER, required=False)
     tool = Text(max_length=200, blank=False, one_line=True)
     args = AnyJson(required=False)
     result = AnyJson(required=False)

@@ -6,6 +6,7 @@ something is found, a step comes again) is done again from the beginning with th
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from escalations.states import Order, RunState
 from . import alarms, budgets, directives, loops, rows
 
 TRIES = 3  # without a lock; then with one
+MOST_COST = Decimal("99999999.999999")  # that a run's sum can be; nothing an agent says of its cost keeps its steps from being written
 GRACE = timedelta(seconds=2)  # in which what was on its way when a stop was told may still come
 
 _WRITE = """
@@ -183,8 +185,9 @@ def _take(run: rows.Run, steps: Sequence[dict[str, Any]], now: datetime) -> Take
     session, taken = run.session, Taken()
     late = session.state in rows.HALTED and (session.state != RunState.STOPPING or bool(run.ruling and run.ruling["told_at"]))
     at = now.astimezone(UTC)
+    claimed = {step["number"] for step in steps if step.get("number")}
     for step in steps:
-        number = step.get("number") or session.last_number + 1
+        number = step.get("number") or next(free for free in itertools.count(session.last_number + 1) if free not in claimed)
         row = {
             "number": number, "tool": step["tool"], "args": step.get("args"), "result": step.get("result"),
             "error": step.get("error") or "", "tokens": step.get("tokens") or 0, "cost": Decimal(step.get("cost") or 0),
@@ -195,7 +198,7 @@ def _take(run: rows.Run, steps: Sequence[dict[str, Any]], now: datetime) -> Take
         session.steps += 1
         session.errors += bool(row["error"])
         session.tokens += row["tokens"]
-        session.cost += row["cost"]
+        session.cost = min(session.cost + row["cost"], MOST_COST)
         session.last_tool, session.last_step_at, session.heard_at = row["tool"], now, now
         session.digest = _chained(session.digest, row, row["cost"], at)
         if session.state == RunState.RUNNING and taken.loop is None:

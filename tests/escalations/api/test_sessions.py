@@ -71,6 +71,7 @@ def test_a_run_that_is_asked_for_wrongly_is_refused_with_a_pointer(agent, body, 
     [
         ({}, "/tool"), ({"tool": "t", "tokens": -1}, "/tokens"), ({"tool": "t", "cost": "a lot"}, "/cost"),
         ({"tool": "t", "cost": "0.0000001"}, "/cost"), ({"tool": "t", "number": 0}, "/number"), ({"tool": "t", "what": 1}, "/what"),
+        ({"tool": "t", "number": 2**31 - 1}, "/number"),
         ({"steps": []}, "/steps"), ({"steps": [{"tool": "t"}] * 201}, "/steps"), ({"steps": [{"tool": "t"}, {}]}, "/steps/1/tool"),
         ({"steps": [{"tool": "t", "seen": 1}]}, "/steps/0/seen"), ({"tool": "t", "seen": "1"}, "/seen"),
     ],
