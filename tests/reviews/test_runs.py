@@ -85,7 +85,7 @@ def test_a_run_that_waits_for_somebody_stands_first_and_is_counted_on_every_page
     assert listed.index(">halted</a>") < listed.index(">newer</a>")
     assert ">halted</a>" in waiting and ">alarmed</a>" in waiting and "search was called 5 times" in waiting
     assert ">newer</a>" not in waiting and ">with a colleague</a>" not in waiting
-    assert 'class="count waits">2<' in listed and 'class="count waits">2<' in text_of(page.get("/settled/"))
+    assert 'class="count">2<' in listed and 'class="count">2<' in text_of(page.get("/settled/"))
     assert set(runs.waiting_for(watcher)) == {halted, alarmed}
 
 

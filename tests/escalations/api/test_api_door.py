@@ -143,7 +143,7 @@ def test_old_rate_windows_are_swept_up(agent, action):
         ("text/plain", {}, 415),
         ("application/x-www-form-urlencoded", {}, 415),
         ("multipart/form-data; boundary=x", {}, 415),
-        ("application/cloudevents+json", {}, 415),
+        ("application/cloudevents-batch+json", {}, 415),
         ("", {}, 415),
         ("application/json", {"Content-Encoding": "gzip"}, 415),
         ("application/json", {"Content-Encoding": "br"}, 415),
