@@ -1,11 +1,14 @@
 """No yes, no run: every other end is an exception, and what runs is what was signed."""
 
 import asyncio
+import contextlib
 import json
+import time
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
-from countersign_fakes import Fake, Hurried, HurriedAsync, gone
+from countersign_fakes import Fake, Hurried, HurriedAsync, gone, problem
 
 import countersign
 from countersign import (
@@ -288,3 +291,42 @@ def test_the_order_of_the_args_makes_no_other_request(fake, client):
         client.approve("refund", args)
     first, second = (json.loads(request.content) for request in fake.requests if request.method == "POST")
     assert first == second
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_one_yes_is_for_one_act(fake, client, fails):
+    fake.decides("approve")
+    made = []
+    yes = client.approve("refund", {"amount": 1})
+    for _ in range(2):
+        with pytest.raises((ValueError, AlreadyActed)) if fails or made else contextlib.nullcontext():
+            with yes:
+                made.append(1)
+                if fails:
+                    raise ValueError("no money")
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("clock", ["time", "monotonic"])
+def test_a_yes_grows_old_while_the_machine_sleeps_or_its_clock_is_set_back(fake, client, monkeypatch, clock):
+    fake.decides("approve", valid_for=3600)
+    yes = client.approve("refund", {"amount": 1})
+    real = {"time": time.time, "monotonic": time.monotonic, clock: lambda: getattr(time, clock)() + 7200}
+    other = ({"time", "monotonic"} - {clock}).pop()
+    real[other] = lambda: getattr(time, other)() - (60 if other == "time" else 0)
+    monkeypatch.setattr("countersign.flow.time", SimpleNamespace(**real))
+    with pytest.raises(Expired):
+        yes.check("refund", {"amount": 1})
+
+
+def test_out_of_time_stays_so_when_what_was_decided_cannot_be_read(fake, client):
+    withdraw = fake.withdraw
+
+    def too_late(incident, body):
+        fake.settle(incident, "approve")
+        fake.troubles = [None, lambda request: problem(403, "forbidden")]
+        return withdraw(incident, body)
+
+    fake.withdraw = too_late
+    with pytest.raises(TimedOut):
+        client.approve("refund", {"amount": 1}, timeout=0.01, on_timeout="withdraw")

@@ -29,6 +29,7 @@ class Signed:
     reason: str
     valid_until: datetime | None
     _time: ServerTime = field(default_factory=ServerTime, repr=False, compare=False)
+    _begun: list[bool] = field(default_factory=list, repr=False, compare=False)  # grows with each try to begin
 
     @property
     def id(self) -> str:
@@ -46,6 +47,15 @@ class Signed:
                 f"What is about to run ({about_to_run[:23]}…) is not what was signed ({self.args_digest[:23]}…).", self.incident
             )
         self.check_time()
+
+    def begin(self) -> None:
+        """Raise unless it may be begun now: Expired when it is too late, AlreadyActed the second time. One yes is for one act; what
+        failed under it went back to a person.
+        """
+        self.check_time()
+        self._begun.append(True)  # before it is looked at: of two threads at once neither begins rather than both
+        if len(self._begun) > 1:
+            raise errors.AlreadyActed("This yes was used before. Ask again.", self.incident)
 
     def check_time(self) -> None:
         """Raise Expired when the signature is no longer valid, by the clock of the server that gave it."""

@@ -120,13 +120,14 @@ def _too_late(on_timeout: OnTimeout, told: dict[str, Any] | None) -> Flow[dict[s
     if on_timeout == "leave" or told is None:
         return None
     try:
-        yield from calls.withdraw(told["id"], Deadline(WITHDRAWING))
-    except errors.Conflict:
-        now = yield from calls.get_incident(told["id"], 0, Deadline(WITHDRAWING))
-        return now if calls.is_answered(now) else None
+        try:
+            yield from calls.withdraw(told["id"], Deadline(WITHDRAWING))
+            return None
+        except errors.Conflict:
+            now = yield from calls.get_incident(told["id"], 0, Deadline(WITHDRAWING))
     except errors.CountersignError:
         return None  # it stays open, and runs out on its own
-    return None
+    return now if calls.is_answered(now) else None
 
 
 def settled(value: dict[str, Any]) -> dict[str, Any]:

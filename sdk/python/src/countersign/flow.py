@@ -78,21 +78,26 @@ class Deadline:
 
 
 class ServerTime:
-    """What time it is over there, from the Date of its answers: `valid_until` is measured by the clock that set it."""
+    """What time it is over there, from the Date of its answers: `valid_until` is measured by the clock that set it.
+
+    Since the last answer it is whichever of this machine's clocks went further: one stands still while the machine sleeps, the other
+    may be set back.
+    """
 
     def __init__(self) -> None:
-        self._ahead: float | None = None
+        self._ahead: tuple[float, float] | None = None  # of the one that is never set, of the one that never sleeps
 
     def heard(self, response: httpx.Response) -> None:
         """Note the time an answer carries; whatever is no date is passed over."""
         try:
-            self._ahead = parsedate_to_datetime(response.headers["date"]).timestamp() - time.monotonic()
+            told = parsedate_to_datetime(response.headers["date"]).timestamp()
+            self._ahead = told - time.monotonic(), told - time.time()
         except (KeyError, TypeError, ValueError):
             return
 
     def now(self) -> float:
         """Return the server's time as a Unix time; before anything was heard, this machine's."""
-        return time.time() if self._ahead is None else time.monotonic() + self._ahead
+        return time.time() if self._ahead is None else max(time.monotonic() + self._ahead[0], time.time() + self._ahead[1])
 
 
 def pause(tries: int) -> float:

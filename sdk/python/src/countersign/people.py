@@ -46,7 +46,7 @@ class Approval(Signed):
         self._client._acknowledge(self, "failed", detail)
 
     def __enter__(self) -> Approval:
-        self.check_time()
+        self.begin()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -43,7 +43,7 @@ class AsyncApproval(Signed):
         await self._client._acknowledge(self, "failed", detail)
 
     async def __aenter__(self) -> AsyncApproval:
-        self.check_time()
+        self.begin()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
