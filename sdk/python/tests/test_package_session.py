@@ -290,3 +290,62 @@ def test_an_asyncio_program_is_watched_the_same(fake):
 def test_nonsense_is_refused(client):
     with pytest.raises(ValueError, match="unwatched"):
         client.session("researcher", unwatched="ignore")
+
+
+@pytest.mark.parametrize("what", ["note", "pause"])
+def test_a_listener_that_breaks_lifts_no_order(fake, client, what):
+    made = []
+
+    def broken(told):
+        raise ValueError("a bug of the host")
+
+    fake.orders = [{"order": "note", "text": "Mind the gap", "after": 1}, {"order": "stop" if what == "note" else "pause", "after": 1}]
+    with client.session("researcher", **{f"on_{what}": broken}) as run:
+        with pytest.raises(ValueError):
+            run.report("first")
+        with pytest.raises((RunStopped, ValueError)):
+            with run.step("second"):
+                made.append("second")
+    assert not made
+
+
+def test_what_is_no_directive_does_not_end_a_pause(fake, client):
+    fake.orders = [{"order": "pause", "after": 1}]
+    with client.session("researcher") as run:
+        fake.troubles = [None, *[lambda request: httpx.Response(200, json={"portal": "Please sign in"})] * 3]
+        run.report("search")
+        assert fake.looks == 3  # it went on asking until it was told
+
+
+def test_a_stop_in_the_last_answer_before_the_line_broke_holds(fake):
+    client = Hurried(fake, retry_for=0.02)
+    with client.session("researcher", unwatched="continue") as run:
+        fake.troubles = [gone] * 100_000
+        for number in range(250):
+            run.report("search", {"n": number})
+        fake.orders = [{"order": "stop", "after": 1}]
+        fake.troubles = [None, *[gone] * 100_000]
+        with pytest.raises(RunStopped):
+            run.report("more")
+        fake.troubles = []
+
+
+def test_a_result_that_is_larger_than_any_call_is_told_in_part(fake, client):
+    huge = {str(n): "x" * 20_000 for n in range(100)}
+    with client.session("researcher") as run:
+        run.report("fetch", huge, [huge] * 3)
+        run.report("log", error="\ud800" + "x" * 2_000_000)
+    assert len(json.dumps(fake.steps).encode()) < 200_000 and "characters more" in fake.steps[0]["result"]
+
+
+def test_steps_that_were_kept_are_told_in_calls_of_a_size_that_is_taken(fake):
+    sizes = []
+    client = Hurried(fake, retry_for=0.02)
+    with client.session("researcher", unwatched="continue") as run:
+        fake.troubles = [gone] * 100_000
+        for number in range(30):
+            run.report("fetch", {"n": number}, ["x" * 20_000] * 5)
+        fake.requests.clear()
+        fake.troubles = []
+    sizes = [len(request.content) for request in fake.requests]
+    assert max(sizes) < 1_000_000 and len(fake.steps) == 30

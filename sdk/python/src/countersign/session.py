@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from . import calls, errors
 from .asking import current_session
 from .flow import Call, Deadline, Flow, Sleep
-from .shown import error_text, shown
+from .shown import bounded, error_text, shown
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,8 +29,11 @@ log = logging.getLogger("countersign")
 
 HOLD_PAUSED = 20.0  # seconds for which a paused run asks to be told of the next order
 HASTY = 0.5  # as in calls.py: an answer this early is no reason to ask at once again
+GOES_ON = ("continue", "note")
+DECIDES = (*GOES_ON, "stop")
 MOST_KEPT = 2_000  # steps kept while nobody can be told
 MOST_AT_ONCE = 200  # steps in one call
+LARGEST_AT_ONCE = 500_000  # bytes of them; the server takes twice that
 FINISHING = 15.0  # seconds in which the end of a run is told
 
 OnDirective = Callable[[Mapping[str, Any]], Any]
@@ -67,11 +71,11 @@ class StepResult:
         tool = " ".join(str(self.tool).split())[:200] or "step"
         said: dict[str, Any] = {"number": number, "tool": tool, "took_ms": int((time.monotonic() - self.began) * 1000)}
         if self.args is not None:
-            said["args"] = shown(self.args)
+            said["args"] = bounded(self.args)
         if self.error is not None:
-            said["error"] = self.error
+            said["error"] = shown(str(self.error))
         elif self.result is not None:
-            said["result"] = shown(self.result)
+            said["result"] = bounded(self.result)
         if self.tokens:
             said["tokens"] = int(self.tokens)
         if self.cost:
@@ -108,9 +112,8 @@ class Core:
         """Return when the next step may begin. Raises RunStopped."""
         if self.stopped is not None:
             raise self.stopped
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            yield from self.heed(pending)
+        if self._pending is not None:
+            yield from self.heed(self._pending)
 
     def after(self, step: StepResult) -> Flow[None]:
         """Tell a step that was made, and do what the answer says; after an error that waits until the next step."""
@@ -134,24 +137,28 @@ class Core:
         yield from self.heed(directive)
 
     def heed(self, directive: Mapping[str, Any]) -> Flow[None]:
-        """Do as told: hear the notes, wait out a pause, raise RunStopped at a stop."""
+        """Do as told: hear the notes, wait out a pause, raise RunStopped at a stop. What is no directive lets nothing go on."""
         announced = False
         while True:
-            number = int(directive.get("number") or 0)
-            for note in directive.get("notes") or []:
-                yield from self._hear(note)
-            what = directive.get("directive")
-            self.seen = max(self.seen, number)  # from here on it is honoured; the next call says so
+            number, what = int(directive.get("number") or 0), directive.get("directive")
+            # Before anybody's function is called: should it raise, the stop and the pause still hold at the next step.
+            self._pending = dict(directive)
             if what == "stop":
                 self.stopped = errors.RunStopped(directive)
+            for note in directive.get("notes") or []:
+                yield from self._hear(note)
+            self.seen = max(self.seen, number)  # from here on it is honoured; the next call says so
+            if self.stopped is not None:
                 raise self.stopped
-            if what != "pause":
+            if what in GOES_ON:
+                self._pending = None
                 return
-            if not announced and self.how.on_pause is not None:
+            if what == "pause" and not announced and self.how.on_pause is not None:
                 yield Call(self.how.on_pause, (directive,))
-            announced, began = True, time.monotonic()
+                announced = True
+            began = time.monotonic()
             directive = yield from calls.get_directive(self.id, HOLD_PAUSED, self.seen, Deadline(None))
-            if directive.get("directive") == "pause" and time.monotonic() - began < HASTY:
+            if directive.get("directive") not in DECIDES and time.monotonic() - began < HASTY:
                 yield Sleep(HASTY)
 
     def finish(self, error: BaseException | None) -> Flow[None]:
@@ -159,8 +166,11 @@ class Core:
         outcome = "stopped" if self.stopped is not None else "done" if error is None else "failed"
         detail = "" if error is None else error_text(error)
         try:
-            if self.stopped is None and self._kept:
-                yield from calls.post_steps(self.id, self._kept[-MOST_AT_ONCE:], self.seen, Deadline(FINISHING))
+            until = Deadline(FINISHING)
+            while self.stopped is None and self._kept:
+                batch = together(self._kept)
+                yield from calls.post_steps(self.id, batch, self.seen, until)
+                self._kept = self._kept[len(batch) :]
             ended = yield from calls.end_session(self.id, outcome, detail, self.seen, Deadline(FINISHING))
             self.told = {**self.told, **ended}
         except errors.CountersignError as lost:
@@ -179,12 +189,12 @@ class Core:
         """Tell the steps that are kept; return the last directive, None when nobody could be told."""
         directive: dict[str, Any] | None = None
         while self._kept:
-            batch = self._kept[:MOST_AT_ONCE]
+            batch = together(self._kept)
             try:
                 answer = yield from calls.post_steps(self.id, batch, self.seen, Deadline(0 if self._lost else self.retry_for))
             except (errors.Unreachable, errors.RateLimited) as error:
                 self._unwatched(error)
-                return None
+                return directive  # of those that could be told: a stop in it holds
             self._lost = False
             self._kept = [step for step in self._kept if step not in batch]
             directive = dict(answer.get("directive") or {})
@@ -197,6 +207,17 @@ class Core:
             log.warning("countersign: run %s goes on unwatched: %s", self.id, error)
         self._lost = True
         del self._kept[:-MOST_KEPT]
+
+
+def together(kept: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first of these steps that go into one call, at least one."""
+    size, some = 0, []
+    for step in kept[:MOST_AT_ONCE]:
+        size += len(json.dumps(step).encode())
+        if some and size > LARGEST_AT_ONCE:
+            break
+        some.append(step)
+    return some
 
 
 class Step:

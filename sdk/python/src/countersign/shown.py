@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 LONGEST_TEXT = 20_000  # characters of one text
 MOST_MEMBERS = 500  # of one list or object
 DEEPEST = 12  # levels
+LARGEST = 200_000  # bytes of one value's JSON
 
 
 def shown(value: Any, depth: int = 0) -> Any:
@@ -30,6 +32,13 @@ def shown(value: Any, depth: int = 0) -> Any:
         listed = [shown(one, depth + 1) for one in list(value)[:MOST_MEMBERS]]
         return [*listed, f"… {len(value) - MOST_MEMBERS} more"] if len(value) > MOST_MEMBERS else listed
     return _cut(_repr(value))
+
+
+def bounded(value: Any) -> Any:
+    """Return `value` shown; as the beginning of its JSON where all of it is more than one call takes."""
+    told = shown(value)
+    written = json.dumps(told)
+    return told if len(written) <= LARGEST else _cut(json.dumps(told, ensure_ascii=False))
 
 
 def error_text(error: BaseException) -> str:
