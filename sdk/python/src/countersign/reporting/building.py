@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
@@ -63,6 +63,7 @@ def caught(error: BaseException) -> Caught:
 
 def of_exception(found: Caught, **more: Any) -> dict[str, Any]:
     """Return the incident of an exception, redacted and bounded. Reads source lines from disk: not for the host's own thread."""
+    found = replace(found, chain=[replace(one, message=redact.text(one.message)) for one in found.chain])  # before it is cut anywhere
     last = found.chain[0]
     name = last.type if last.module in ("builtins", "__main__") else f"{last.module}.{last.type}"
     exception: dict[str, Any] = {
@@ -99,7 +100,7 @@ def _common(
 ) -> dict[str, Any]:
     """Return what every report says. `context` and `payload` are the host's own words and come first."""
     said: dict[str, Any] = {
-        "kind": "exception", "title": " ".join(title.split())[:TITLE] or "an error without words",
+        "kind": "exception", "title": redact.text(" ".join(title.split()))[:TITLE] or "an error without words",
         "fingerprint": (given_fingerprint or fingerprint)[:255], "external_id": reference, "context": dict(context or {}),
     }
     if request:
@@ -145,7 +146,7 @@ def _link(error: BaseException) -> Link:
     except Exception:  # noqa: BLE001 - its __str__ is the host's code
         message = "<an exception that cannot say what it is>"
     kind = type(error)
-    return Link(kind.__qualname__, kind.__module__ or "", message[:MESSAGE], tuple(_frames(error.__traceback__)))
+    return Link(kind.__qualname__, kind.__module__ or "", redact.cut(message, MESSAGE), tuple(_frames(error.__traceback__)))
 
 
 def _frames(at: TracebackType | None) -> list[tuple[str, str, str, int, bool]]:
@@ -194,7 +195,8 @@ def _middle_out(said: str, most: int) -> str:
     """Return a text with its middle left out when it is too long: the beginning says how it came there, the end what happened."""
     if len(said) <= most:
         return said
-    return f"{said[: most // 3]}\n… {len(said) - most} characters left out …\n{said[-(most - most // 3):]}"
+    begin, end = redact.cut(said, most // 3), said[-(most - most // 3):].partition("\n")[2]  # whole lines: no half a secret
+    return f"{begin}\n… {len(said) - len(begin) - len(end)} characters left out …\n{end}"
 
 
 def current() -> BaseException | None:

@@ -14,12 +14,14 @@ from typing import Any
 HIDDEN = "[hidden]"
 LONGEST = 50_000  # characters of one text
 ALL_TEXT = 300_000  # characters of all texts of one report: more is cut before it is read, let alone searched
+LONGEST_WORD = 700  # characters of what a cut leaves out at most
 DEEPEST = 8
 WIDEST = 200  # members of one object or list
 MOST = 5_000  # values in all
 
 _NAMES = (
-    r"pass(?:word|wd|phrase|code)?|pwd|secret|api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|"
+    r"pass|(?:[a-z0-9]{1,20})?pass(?:words?|wd|phrase|code)|pwd|(?:[a-z]{1,16})?secrets?(?:[_-]?key)?|api[_-]?key|"
+    r"(?:[a-z]{1,16})?access[_-]?key|account[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|"
     r"authorization|auth|cookie|set-cookie|credentials?|(?:[a-z]{1,12}[_-]?)?token|session[_-]?id|client[_-]?secret|"
     r"connection[_-]?string|dsn|cvv|cvc|pin|otp|ssn|iban|card[_-]?(?:number|no)|account[_-]?(?:number|no)"
 )
@@ -36,10 +38,12 @@ _KEYS = re.compile(
     re.S,
 )
 _LOGIN = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@'\"<>]{1,700}@", re.I)
+_LAST_WORD = re.compile(r"\S+\Z")
 _BEARER = re.compile(r"\b(Bearer|Basic|Digest|Token|ApiKey)\s+[A-Za-z0-9+/=._~-]{8,}", re.I)
 _SAID = re.compile(
-    rf"(?P<name>(?:\b|_)(?:{_NAMES})[\"']?\s{{0,8}}(?:=>|:=|[=:])\s{{0,8}})"
-    r"(?:(?P<quote>\\?[\"'`]).{1,1000}?(?<!\\)(?P=quote)|[^\s,;&\"'`)}\]]{1,1000})",
+    rf"(?P<name>(?:\b|_)(?:{_NAMES})[\"']?\s{{0,8}}(?:=>|:=|[=:]|%3[AD]|(?<=[\"']),)\s{{0,8}})"
+    r"(?P<open>(?:(?:[\[({<]|\w[\w.]{0,40}\(|[bruf]{1,2}(?=[\"'`\\]))\s{0,2}){0,3})"  # a list, an object that shows itself, bytes
+    r"(?:(?P<quote>\\?[\"'`]).{1,1000}?(?:(?<!\\)(?P=quote)|\Z)|[\"'`\\]{0,2}[^\s,;&\"'`)}\]]{1,1000})",
     re.I | re.S,
 )
 _CARD = re.compile(r"(?<![\w.])(?:\d{4}(?P<gap>[ \-]?)\d{4}(?P=gap)\d{4}(?P=gap)\d{1,7}|\d{4}[ \-]?\d{6}[ \-]?\d{5})(?!\d)")
@@ -49,14 +53,22 @@ _IBAN = re.compile(r"\b[A-Z]{2}\d\d(?:[ ]?[A-Z0-9]){11,30}\b")
 
 def text(said: str) -> str:
     """Return a text without the secrets, tokens, logins and card numbers in it, cut at 50,000 characters."""
-    said = said[:LONGEST]
+    said = cut(said, LONGEST)
     said = _KEYS.sub(HIDDEN, said)
     said = _LOGIN.sub(rf"\1{HIDDEN}@", said)
     said = _BEARER.sub(rf"\1 {HIDDEN}", said)
-    said = _SAID.sub(lambda match: f"{match['name']}{HIDDEN}", said)
+    said = _SAID.sub(lambda match: f"{match['name']}{match['open']}{HIDDEN}", said)
     said = _IBAN.sub(lambda match: HIDDEN if sum(map(str.isdigit, match[0])) >= 10 else match[0], said)
     said = _CARD.sub(lambda match: HIDDEN if _is_card(match[0]) else match[0], said)
     return _DIGITS.sub(lambda match: HIDDEN if _is_card(match[0]) else match[0], said)
+
+
+def cut(said: str, most: int) -> str:
+    """Return the beginning of a text, without the word the cut would go through: half a secret is one that nobody recognises."""
+    if len(said) <= most:
+        return said
+    head = said[:most]
+    return head[:-LONGEST_WORD] + _LAST_WORD.sub("", head[-LONGEST_WORD:])
 
 
 def value(said: Any) -> Any:
@@ -76,6 +88,8 @@ class _Walk:
         if said is None or isinstance(said, bool):
             return said
         if isinstance(said, int):
+            if 10**14 <= said < 10**16 and _is_card(str(said)):
+                return HIDDEN
             return said if abs(said) < 2**53 else text(str(said)[:100])
         if isinstance(said, float):
             return said if isfinite(said) else str(said)
@@ -84,13 +98,16 @@ class _Walk:
         if deep == 0 or self.left <= 0:
             return "…"
         if isinstance(said, Mapping):
-            return {text(str(name)[:250]): self.under(str(name), one, deep - 1) for name, one in islice(said.items(), WIDEST)}
+            named = ((_named(name), one) for name, one in islice(said.items(), WIDEST))
+            return {text(cut(name, 250)): self.under(name, one, deep - 1) for name, one in named}
+        if isinstance(said, (list, tuple)) and len(said) == 2 and isinstance(said[0], (str, bytes)):  # a header, perhaps
+            return [self.value(said[0], deep - 1), self.under(_named(said[0]), said[1], deep - 1)]
         if isinstance(said, (list, tuple, set, frozenset)):
             return [self.value(one, deep - 1) for one in islice(said, WIDEST)]
         return text(_shown(said))
 
     def text(self, said: str) -> str:
-        read = said[: min(LONGEST, self.room)]
+        read = cut(said, min(LONGEST, self.room))
         self.room -= len(read)
         return text(read) + ("…" if len(read) < len(said) else "")
 
@@ -100,9 +117,13 @@ class _Walk:
         return HIDDEN
 
 
+def _named(name: Any) -> str:
+    return name.decode("latin-1") if isinstance(name, bytes) else str(name)
+
+
 def _shown(said: Any) -> str:
     try:
-        return repr(said)[:2_000]
+        return cut(repr(said), 2_000)
     except Exception:  # noqa: BLE001 - a repr is the host's code, and what is reported must not break on it
         return f"<{type(said).__name__}>"
 
