@@ -211,7 +211,8 @@ class Core:
 
 def together(kept: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the first of these steps that go into one call, at least one."""
-    size, some = 0, []
+    size = 0
+    some: list[dict[str, Any]] = []
     for step in kept[:MOST_AT_ONCE]:
         size += len(json.dumps(step).encode())
         if some and size > LARGEST_AT_ONCE:
