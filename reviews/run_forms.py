@@ -18,6 +18,7 @@ class WordsForm(forms.Form):
     """Words that the agent is told besides; a note is nothing without them."""
 
     text = Text(max_length=LONGEST)
+    seen = forms.IntegerField(required=False, min_value=0)  # the last order on the page they were written on
 
     def __init__(self, data: Any, *, needed: str = "") -> None:
         super().__init__(data)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from escalations import audit, authority, clock
-from escalations.errors import CountersignError, IllegalMove, Invalid, NotFound
+from escalations.errors import ChangedSinceSeen, CountersignError, IllegalMove, Invalid, NotFound
 from escalations.models import OversightSession, Person, Role, SessionOrder
 from escalations.states import Order
 
@@ -13,9 +13,10 @@ from . import alarms, rows
 LONGEST_TEXT = 20_000
 
 
-def order(session_id: UUID, order: Order, *, person: Person, text: str = "") -> SessionOrder:
+def order(session_id: UUID, order: Order, *, person: Person, text: str = "", seen: int | None = None) -> SessionOrder:
     """Tell a run something. Raises NotFound, NotYourQueue, OwnRequest, NotAllowed, IllegalMove, Invalid for a note without words.
 
+    `seen` is the last order this person had before them: whoever resumes lifts the pause they know, ChangedSinceSeen for a later one.
     Whoever may let it go on and resumes or stops it has dealt with its open alarms: they are withdrawn, in that person's name.
     """
     text = text.replace("\x00", "\ufffd").strip()
@@ -25,6 +26,8 @@ def order(session_id: UUID, order: Order, *, person: Person, text: str = "") -> 
         raise Invalid([{"pointer": "/text", "code": "too_long", "detail": f"must have at most {LONGEST_TEXT} characters"}])
     with rows.locked(session_id) as run:
         roles = _allowed(run.session, order, person)
+        if order == Order.RESUME and seen is not None and run.ruling and run.ruling["number"] > seen:
+            raise ChangedSinceSeen("It was paused again since you saw it. Read why before you let it go on.")
         given = rows.give(run, order, now=clock.now(), person=person, actor=audit.Actor.of(person), text=text)
         if order in (Order.RESUME, Order.STOP) and authority.why_not_run(person, run.session, Order.RESUME, roles=roles) is None:
             alarms.withdraw_open(run.session, person=person)

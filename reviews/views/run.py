@@ -136,7 +136,7 @@ def perform(request: HttpRequest, pk: UUID, name: str, form: forms.Form) -> str:
         return GIVEN
     if name not in Order.values:
         raise CountersignError("There is no such act.")
-    oversight.order(pk, Order(name), person=request.user, text=said["text"])
+    oversight.order(pk, Order(name), person=request.user, text=said["text"], seen=said["seen"])
     return DONE[Order(name)]
 
 

@@ -46,6 +46,21 @@ def test_pause_and_resume_and_a_note(page, run, watcher):
     assert "only direct ones" in page.get(f"/oversight/{run.pk}/").content.decode()
 
 
+def test_a_page_drawn_before_another_pause_does_not_lift_it(page, run, watcher):
+    told(page, run, "pause", text="Lunch")
+    assert 'name="seen" value="1"' in page.get(f"/oversight/{run.pk}/").content.decode()
+    colleague = PersonFactory(roles=["supervisor"])
+    for order, text in ((Order.RESUME, ""), (Order.PAUSE, "It writes to customers")):
+        oversight.order(run.pk, order, person=colleague, text=text)
+
+    refused = told(page, run, "resume", seen="1")
+    assert refused.status_code == 409 and state_of(run) == RunState.PAUSING
+    again = refused.content.decode()
+    assert "paused again since you saw it" in again and "It writes to customers" in again and 'name="seen" value="3"' in again
+    assert told(page, run, "resume", seen="3").status_code == 303
+    assert state_of(run) == RunState.RUNNING
+
+
 def test_a_stop_takes_a_reason(page, run):
     refused = told(page, run, "stop", text="  ")
     assert refused.status_code == 422 and state_of(run) == RunState.RUNNING
