@@ -14,6 +14,7 @@ from . import salvage
 HEAD = 16 * 1024  # bytes of a line that says what follows
 ITEMS = 1_000  # that are looked at
 EVENTS = 20  # that are kept of one envelope; SDKs send one
+LOST = 20  # lines without a line before them that says what they are, which are read all the same
 
 
 @dataclass
@@ -25,10 +26,16 @@ class Envelope:
     dropped: int = 0
 
 
+def head_of(pieces: Iterable[bytes]) -> dict[str, Any]:
+    """Return the envelope's own head, {} for none. Reads its first line and nothing else."""
+    return _object(Reader(pieces).line(HEAD)[0]) or {}
+
+
 def opened(pieces: Iterable[bytes]) -> Envelope:
     """Return the envelope in these bytes. Never raises; holds no more than 4 MB of one event at a time."""
     reader = Reader(pieces)
     found = Envelope()
+    lost = 0
     first, _ = reader.line(HEAD)
     head = _object(first)
     found.head = head if head is not None else {}
@@ -40,7 +47,8 @@ def opened(pieces: Iterable[bytes]) -> Envelope:
         line, whole = reader.line(salvage.MOST)
         said = _object(line) if len(line) <= HEAD else None
         if said is None or "type" not in said:
-            event = salvage.read(line)  # the line that says what follows is lost; this may be the event itself
+            lost += 1
+            event = salvage.read(line) if lost <= LOST else None  # the line that says what follows is lost; this may be the event
             if isinstance(event, dict) and _is_event(event):
                 found.events.append(event)
             elif whole:

@@ -31,11 +31,10 @@ def take_envelope(request: HttpRequest, body: bytes, project: int) -> HttpRespon
     """POST /api/<project>/envelope/: store its events, each once however often it is sent; answer the event's id."""
     if request.method == "OPTIONS":
         return _preflight()
-    key = _key(request)
-    caller = _caller(request, key, project) if key else None  # before anything is unpacked for a stranger
-    opened = envelope.opened(wire.pieces(body, request.headers.get("Content-Encoding", "")))
-    if caller is None:
-        caller = _caller(request, _key_of_dsn(opened.head.get("dsn")), project)
+    encoding = request.headers.get("Content-Encoding", "")
+    key = _key(request) or _key_of_dsn(envelope.head_of(wire.pieces(body, encoding, envelope.HEAD)).get("dsn"))
+    caller = _caller(request, key, project)  # before anything is unpacked for a stranger
+    opened = envelope.opened(wire.pieces(body, encoding))
     if len(opened.events) > 1:
         auth.spend(caller.as_source, len(opened.events) - 1)
     kept = [_stored(caller, event, opened.head.get("event_id") if len(opened.events) == 1 else None) for event in opened.events]

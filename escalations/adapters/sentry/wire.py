@@ -29,12 +29,8 @@ def pieces(body: bytes, encoding: str, most: int = MOST) -> Iterator[bytes]:
         layers = ["gzip"]
     for layer in reversed(layers[:2]):
         stream = _brotli(stream) if layer == "br" else _zlib(stream)
-    left = most
-    for piece in stream:
-        yield piece[:left]
-        left -= len(piece)
-        if left <= 0:
-            return
+        stream = _at_most(stream, 2 * most + PIECE)  # what is between two may be without end, and hold nothing
+    yield from _at_most(stream, most)
 
 
 def unwrapped(body: bytes) -> bytes:
@@ -46,6 +42,15 @@ def unwrapped(body: bytes) -> bytes:
     except (binascii.Error, ValueError):
         return body
     return b"".join(_zlib([inside], strict=False)) or inside
+
+
+def _at_most(stream: Iterable[bytes], most: int) -> Iterator[bytes]:
+    left = most
+    for piece in stream:
+        yield piece[:left]
+        left -= len(piece)
+        if left <= 0:
+            return
 
 
 def _cut(body: bytes) -> Iterator[bytes]:

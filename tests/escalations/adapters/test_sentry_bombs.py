@@ -1,0 +1,55 @@
+"""What a stranger, or whoever found a DSN in a page, may cost by what they send to Sentry's addresses."""
+
+import gzip
+import zlib
+
+import pytest
+from django.test import Client
+
+from escalations.adapters.sentry import envelope, salvage, wire
+
+pytestmark = pytest.mark.django_db
+
+
+def test_nothing_is_unpacked_for_a_stranger(monkeypatch):
+    unpacked = []
+    monkeypatch.setattr(salvage, "read", lambda raw: unpacked.append(len(raw)))
+    lines = b"{}\n" + b'{"type":"event"}\n{"message":"x"}\n' * 5
+
+    for head in (b"", b'{"dsn":"http://cs_live_no_no@host/1"}'):
+        answer = Client().post("/api/1/envelope/", head + lines, content_type="application/x-sentry-envelope")
+        assert answer.status_code == 401
+    assert unpacked == []
+
+
+def test_what_comes_out_between_two_encodings_has_an_end_too(monkeypatch):
+    read = []
+    machine_for = wire._machine_for
+
+    class Counting:
+        def __init__(self, machine):
+            self.machine = machine
+
+        def decompress(self, piece, most):
+            read.append(len(piece))
+            return self.machine.decompress(piece, most)
+
+        def __getattr__(self, name):
+            return getattr(self.machine, name)
+
+    monkeypatch.setattr(wire, "_machine_for", lambda piece: (found := machine_for(piece)) and Counting(found))
+    raw = zlib.compressobj(wbits=-15)
+    nothing = raw.compress(b"") + raw.flush(zlib.Z_SYNC_FLUSH)  # blocks that hold nothing
+    bomb = gzip.compress(nothing * (8 * 1024 * 1024 // len(nothing)))
+
+    assert b"".join(wire.pieces(bomb, "deflate, gzip", 1024)) == b""
+    assert sum(read) < 2 * 1024 * 1024
+
+
+def test_a_thousand_broken_lines_cost_no_more_than_a_few(monkeypatch):
+    looked = []
+    monkeypatch.setattr(salvage, "read", lambda raw: looked.append(raw))
+
+    found = envelope.opened([b"{}\n", b"[[,,,,\n" * 5_000])
+
+    assert found.events == [] and len(looked) <= envelope.LOST
