@@ -111,7 +111,7 @@ def _again(caller: auth.Caller, known: Incident, payload: dict[str, Any]) -> Non
     """Tell the readers of an open incident that it is worse, or something else, by now. Numbers that move are no news."""
     said = _now(payload)
     last = ContextItem.objects.filter(incident=known, context__summary__startswith=AGAIN).order_by("-pk").first()
-    before = last.context["summary"].removeprefix(AGAIN) if last else _now(known.payload or {})
+    before = last.context["summary"].removeprefix(AGAIN) if last else _now(known.payload if isinstance(known.payload, dict) else {})
     if _NUMBERS.sub("#", said) != _NUMBERS.sub("#", before):
         _note(caller, known, AGAIN + said)
 

@@ -121,7 +121,14 @@ def options(spec: Any, name: str) -> list[dict[str, str]]:
 def own(caller: Caller, what: str, call_id: str) -> Incident | None:
     """Return what the calling source asked with this id; with a test key only its tests. One query."""
     found = Incident.objects.filter(source=caller.as_source, key=key_of(what, call_id)).select_related("source")
-    return found.filter(test=True).first() if caller.env == ApiKey.TEST else found.first()
+    one = found.filter(test=True).first() if caller.env == ApiKey.TEST else found.first()
+    return one if one is not None and is_one(what, one) else None
+
+
+def is_one(what: str, incident: Incident) -> bool:
+    """Say whether an incident was asked through here: a source names the keys of what it posts elsewhere, and may name one like ours."""
+    stored = incident.payload.get("humanlayer") if isinstance(incident.payload, dict) else None
+    return incident.kind == KINDS[what] and isinstance(stored, dict) and isinstance(stored.get("spec"), dict)
 
 
 def _summary(asked: Asked) -> str:

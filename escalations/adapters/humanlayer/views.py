@@ -16,7 +16,7 @@ from escalations.models import ContextItem, Incident, Proposal, Source
 from escalations.states import State, Status, Verdict
 
 from . import again, answers
-from .asked import CONTACT, FUNCTION, as_incident, check_id, key_of, options, own, read
+from .asked import CONTACT, FUNCTION, as_incident, check_id, is_one, key_of, options, own, read
 
 HOLD = 15.0  # seconds a question for an answer is held open; the client hangs up after 30
 AS_FIRST_ASKED = 2  # a proposal's version when nothing changed since it came to a person: being placed raised it once
@@ -163,7 +163,7 @@ def _of_person(caller: auth.Caller, what: str, call_id: str) -> Incident | None:
     found = list(Incident.objects.filter(pk__in=readable.values("incident")).select_related("source")[:2])
     if len(found) > 1:
         raise errors.Conflict("Several sources have a call with this id. Decide it on its page.")
-    return found[0] if found else None
+    return found[0] if found and is_one(what, found[0]) else None
 
 
 def _newest(incident: Incident) -> Proposal:

@@ -133,8 +133,11 @@ def _taken(call: Call, incident_id: UUID, use: str, said: dict[str, Any]) -> boo
     acknowledged = said["acknowledged"]
     if not use or acknowledged is None or acknowledged["detail"] != mine:
         return False
-    late = clock.now() - datetime.fromisoformat(acknowledged["at"]) > HEARD_AGAIN
-    return not (late and state_of(said) in MAY_RUN)  # a no may be heard for ever
+    if state_of(said) not in MAY_RUN:  # a no may be heard for ever
+        return True
+    now = clock.now()
+    over = datetime.fromisoformat(said["decision"]["valid_until"]) <= now
+    return not over and now - datetime.fromisoformat(acknowledged["at"]) <= HEARD_AGAIN
 
 
 def _handed(use: str) -> str:
@@ -156,7 +159,8 @@ def _title(name: str, tool_input: dict[str, Any]) -> str:
 
 
 def _first_digest(incident: Incident) -> str:
-    return str(Proposal.objects.values_list("args_digest", flat=True).get(incident=incident, revision=1))
+    """Return the digest of what was asked first, "" of an incident that asked for nothing: it was posted elsewhere with a key like these."""
+    return Proposal.objects.filter(incident=incident, revision=1).values_list("args_digest", flat=True).first() or ""
 
 
 def _is_test(call: Call) -> bool:

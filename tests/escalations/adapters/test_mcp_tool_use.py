@@ -11,7 +11,7 @@ from django.db import connections
 from escalations import clock, lifecycle
 from escalations.adapters.mcp import permission
 from escalations.api import waiting
-from escalations.models import Acknowledgement, Incident, Proposal
+from escalations.models import Acknowledgement, Decision, Incident, Proposal
 from tests.escalations.adapters.mcp_speaking import Host
 from tests.escalations.api.speaking import key_for
 from tests.factories import PersonFactory, SourceFactory
@@ -119,6 +119,18 @@ def test_a_yes_is_not_repeated_long_after_it_was_given(host, reviewer, run_jobs)
 
     assert said == {"behavior": "deny", "message": permission.TAKEN}
     assert Incident.objects.count() == 1
+
+
+def test_a_yes_is_not_repeated_when_its_time_is_over(host, reviewer, run_jobs):
+    ask(host)
+    run_jobs()
+    decide(reviewer, "approve")
+    until = Decision.objects.get().valid_until
+    with clock.frozen_at(until - timedelta(seconds=1)):
+        assert ask(host)["behavior"] == "allow"
+
+    with clock.frozen_at(until):
+        assert ask(host) == {"behavior": "deny", "message": permission.TAKEN}
 
 
 def test_another_call_of_the_same_tool_needs_a_yes_of_its_own(host, reviewer, run_jobs):
