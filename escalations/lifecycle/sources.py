@@ -219,7 +219,7 @@ def acknowledge(
             asks_again = decision.args_digest is not None or (
                 decision.type != Verdict.REJECT and decision.proposal.revision < MAX_REVISIONS
             )
-            if result == "failed" and asks_again:
+            if result == "failed" and asks_again and not _is_about_it(incident):
                 _reopen(incident, decision, detail, actor)
     except IntegrityError:
         raise AlreadyAcknowledged from None
@@ -260,9 +260,14 @@ def _check_handed_out(incident: Incident) -> None:
 
 def _check_its_own(incident: Incident, actor: audit.Actor) -> None:
     """Raise NotAllowed for a source that would take back, or reword, what was opened about it. One query for a hand-off in a run."""
-    may_be = actor.kind == "source" and incident.kind == Kind.HANDOFF and incident.session
-    if may_be and SessionAlarm.objects.filter(incident=incident).exists():
+    if actor.kind == "source" and _is_about_it(incident):
         raise NotAllowed("This was opened because of what the agent did; it is not the agent's to take back.")
+
+
+def _is_about_it(incident: Incident) -> bool:
+    """Say whether an incident was opened about a run of its source: the answer is carried to the run, and is nothing to fail at."""
+    may_be = incident.kind == Kind.HANDOFF and bool(incident.session)
+    return may_be and SessionAlarm.objects.filter(incident=incident).exists()
 
 
 def _drop_work(incident: Incident) -> None:

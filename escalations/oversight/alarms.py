@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 
 from escalations import audit, canonical, clock, ingest, lifecycle
 from escalations.errors import AlreadySettled
-from escalations.models import OversightSession, Person, SessionAlarm
+from escalations.models import Decision, OversightSession, Person, SessionAlarm
 from escalations.states import Order, Status
 
 from . import rows
@@ -49,7 +50,8 @@ def withdraw_open(session: OversightSession, *, person: Person) -> int:
 
     What somebody was first to decide is left as it is: that decision is carried out.
     """
-    open_ones = SessionAlarm.objects.filter(session=session, followed_at=None, incident__isnull=False).exclude(
+    decided = Exists(Decision.objects.filter(proposal__incident=OuterRef("incident")))  # also where a no asked for another revision
+    open_ones = SessionAlarm.objects.filter(~decided, session=session, followed_at=None, incident__isnull=False).exclude(
         incident__status=Status.SETTLED
     )
     done = 0
@@ -58,7 +60,7 @@ def withdraw_open(session: OversightSession, *, person: Person) -> int:
             lifecycle.withdraw(alarm.incident_id, actor=audit.Actor.of(person))
         except AlreadySettled:
             continue
-        SessionAlarm.objects.filter(pk=alarm.pk).update(followed_at=clock.now())
+        SessionAlarm.objects.filter(~decided, pk=alarm.pk).update(followed_at=clock.now())  # looked at again: the incident is locked now
         done += 1
     return done
 

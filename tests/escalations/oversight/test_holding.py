@@ -2,8 +2,8 @@
 
 import pytest
 
-from escalations import oversight
-from escalations.models import Stop
+from escalations import audit, lifecycle, oversight
+from escalations.models import Proposal, Stop
 from escalations.states import Order
 from tests.escalations.oversight.conftest import Agent
 from tests.escalations.oversight.test_alarms import brought, decide, loop
@@ -61,3 +61,22 @@ def test_a_run_that_costs_more_than_can_be_counted_is_counted_as_far_as_it_goes(
     agent.step("a", cost="99999999")
     agent.step("b", cost="99999999")
     assert agent.now.steps == 2
+
+
+def test_a_no_that_asks_for_more_is_not_lost_when_somebody_resumes_before_it_is_carried_out(agent, watchers):
+    loop(agent)
+    decide(brought(agent).proposal, watchers.opal, "reject", reason="Not like this.", retry=True)
+    oversight.order(agent.pk, Order.RESUME, person=watchers.sue)
+    oversight.follow()
+    assert agent.now.state == "stopping"
+
+
+def test_an_agent_that_says_it_failed_at_an_answer_about_itself_asks_nobody_anew(agent, watchers):
+    loop(agent)
+    found = brought(agent)
+    decide(found.proposal, watchers.opal, "respond", message="Go on.")
+    oversight.follow()
+    lifecycle.acknowledge(found.incident.pk, result="failed", actor=audit.Actor.source(agent.source))
+    assert not Proposal.objects.filter(incident=found.incident, state="pending").exists()
+    found.incident.refresh_from_db()
+    assert found.incident.status == "settled"
