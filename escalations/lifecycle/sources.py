@@ -125,10 +125,14 @@ def add_context(incident_id: Any, *, context: dict[str, Any], sanitised: bool = 
     """Add context to an open incident, answer what was asked back, and raise the pending proposal's version.
 
     A signature that is held on it falls: it was given without knowing this. Text found in it may add triggers and raise the risk,
-    never take any away (law 5). Raises AlreadySettled, NotFound.
+    never take any away (law 5). Raises AlreadySettled, NotFound; NotAllowed for a source that was not asked, about what was opened
+    about it: with a new version every moment nobody could decide.
     """
     with transaction.atomic():
         incident, pending = _locked(incident_id)
+        asked = Question.objects.filter(incident=incident, answered_at=None)
+        if actor.kind == "source" and _is_about_it(incident) and not asked.exists():
+            raise NotAllowed("This was opened because of what the agent did; it answers what it is asked, and adds nothing.")
         if incident.status == Status.SETTLED:
             _check_handed_out(incident)
             raise AlreadySettled()

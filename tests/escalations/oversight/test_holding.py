@@ -3,6 +3,7 @@
 import pytest
 
 from escalations import audit, lifecycle, oversight
+from escalations.errors import NotAllowed
 from escalations.models import Proposal, Stop
 from escalations.states import Order
 from tests.escalations.oversight.conftest import Agent
@@ -80,3 +81,15 @@ def test_an_agent_that_says_it_failed_at_an_answer_about_itself_asks_nobody_anew
     assert not Proposal.objects.filter(incident=found.incident, state="pending").exists()
     found.incident.refresh_from_db()
     assert found.incident.status == "settled"
+
+
+def test_an_agent_adds_to_its_alarm_only_what_it_was_asked(agent, watchers):
+    loop(agent)
+    found = brought(agent)
+    itself = audit.Actor.source(agent.source)
+    with pytest.raises(NotAllowed):
+        lifecycle.add_context(found.incident.pk, context={"summary": "Never mind"}, actor=itself)
+    lifecycle.ask_back(found.proposal.pk, person=watchers.opal, text="Why Oslo?")
+    lifecycle.add_context(found.incident.pk, context={"summary": "They fly there"}, actor=itself)
+    with pytest.raises(NotAllowed):
+        lifecycle.add_context(found.incident.pk, context={"summary": "And now?"}, actor=itself)
