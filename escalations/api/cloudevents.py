@@ -8,14 +8,15 @@ exception where its data has one.
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
 from django.http import HttpRequest
 
 from escalations import errors, ingest
-from escalations.models import ApiKey, Incident
+from escalations.lifecycle.sources import new_proposal
+from escalations.models import ApiKey, Incident, Proposal
 from escalations.states import Kind
 
 from . import fields, inputs, parsers, problems
@@ -28,6 +29,7 @@ VERSION = "1.0"
 NEEDED = ("specversion", "id", "source", "type")
 OURS = "countersign."
 REPORTS = frozenset({Kind.EXCEPTION, Kind.ALERT, Kind.QUESTION, Kind.HANDOFF})  # what needs no proposal
+ASKS = frozenset({Kind.ACTION, Kind.DRAFT, Kind.QUESTION})  # what is answered for exactly what it says
 SAYS = ("title", "summary", "message", "error", "reason", "description")
 _JSON = re.compile(r"application/json|text/json|[^/]+/[^/]+\+json")
 _NAME = re.compile(r"HTTP_CE_([A-Z0-9_]+)")
@@ -78,7 +80,10 @@ def incident_of(event: Event, caller: Caller) -> tuple[dict[str, Any], str]:
 
 
 def receive(event: Event, caller: Caller, data: dict[str, Any], key: str) -> tuple[Incident, bool]:
-    """Store what an event reports; return the incident, and whether the event was there before, whatever it said then."""
+    """Store what an event reports; return the incident, and whether the event was there before, in whatever words.
+
+    Raises IdempotencyMismatch where the same event asked for something else before: nobody is to take the answer to that for his.
+    """
     source = caller.as_source
     try:
         return ingest.receive(
@@ -87,9 +92,21 @@ def receive(event: Event, caller: Caller, data: dict[str, Any], key: str) -> tup
         )
     except errors.IdempotencyMismatch:
         known = Incident.objects.select_related("source").get(source=source, key=key)
-        if known.test != (caller.env == ApiKey.TEST):
+        if known.test != (caller.env == ApiKey.TEST) or not _asks_the_same(known, data):
             raise
         return known, True
+
+
+def _asks_the_same(known: Incident, data: dict[str, Any]) -> bool:
+    """Say whether the answer to what is known answers this too: the same is to be signed, or the same words are asked. One query."""
+    if not {known.kind, str(data["kind"])} & ASKS:
+        return True
+    if known.kind != data["kind"]:
+        return False
+    if known.kind == Kind.QUESTION:
+        return (known.title, known.body) == (data["title"], data.get("body") or "")
+    first = Proposal.objects.filter(incident=known, revision=1).values_list("args_digest", flat=True).first()
+    return first == new_proposal(known, data.get("proposal") or {}).args_digest
 
 
 # -- reading
@@ -104,7 +121,10 @@ def _structured(raw: bytes, limit: int) -> Event:
             carried = base64.b64decode(parsed.data["data_base64"], validate=True)
         except ValueError:
             raise errors.Invalid([{"pointer": "/data_base64", "code": "malformed", "detail": "is not base64"}]) from None
-        data = parsers.mended(_carried(carried, text_of(context.get("datacontenttype")) or "application/octet-stream", limit))
+        said = _carried(carried, text_of(context.get("datacontenttype")) or "application/octet-stream", limit)
+        data = parsers.mended(said)
+        if data != said:
+            parsed = replace(parsed, sanitised=True)
     return Event(context, data, parsed)
 
 

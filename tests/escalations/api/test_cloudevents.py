@@ -206,3 +206,26 @@ def test_without_the_right_key_nothing_is_stored(agent):
 def test_one_may_wait_for_the_answer_as_ever(agent):
     assert binary(agent, query="?wait=0").status_code == 201
     assert_problem(binary(agent, query="?wait=99"), 400, "invalid")
+
+
+def test_an_event_that_asks_for_something_else_is_never_told_of_the_first_ones_answer(agent, action):
+    first = structured(agent, action, type="countersign.incident").json()
+    again = structured(agent, {**action, "title": "Told in other words"}, type="countersign.incident", time=None)
+    assert (again.status_code, again.json()["id"]) == (201, first["id"])
+
+    action["proposal"]["args"]["amount"] = 999_999
+    for send in (structured, binary):
+        assert_problem(send(agent, action, type="countersign.incident"), 422, "idempotency_mismatch")
+    draft = {"kind": "draft", "title": "A letter", "proposal": {"draft": {"to": "a", "subject": "b", "body": "c"}}}
+    assert_problem(structured(agent, draft, type="countersign.incident"), 422, "idempotency_mismatch")
+    assert Incident.objects.count() == 1
+
+
+def test_what_would_be_signed_is_not_mended_in_base64_either(agent, action):
+    action["proposal"]["args"]["note"] = "a\x00b"
+    hidden = base64.b64encode(json.dumps(action).encode()).decode()
+
+    answer = structured(agent, None, data_base64=hidden, datacontenttype="application/json", type="countersign.incident")
+
+    assert_problem(answer, 400, "invalid", "/data")
+    assert not Incident.objects.exists()
