@@ -30,7 +30,7 @@ def of(what: str, incident: Incident) -> dict[str, Any]:
     if what == CONTACT:
         return said | {"spec": stored["spec"], "status": _of_contact(incident, told, stored["spec"])}
     first = Proposal.objects.only("action", "args", "args_digest").get(incident=incident, revision=1)
-    spec = {"fn": first.action, "kwargs": first.args, **stored["spec"]}
+    spec = {**stored["spec"], "fn": first.action, "kwargs": first.args}
     return said | {"spec": spec, "status": _of_call(incident, told, first, spec)}
 
 

@@ -85,6 +85,8 @@ def respond(what: str) -> Callable[..., HttpResponse]:
         first = Proposal.objects.filter(incident=incident).order_by("revision").values_list("args_digest", flat=True)[0]
         spec = incident.payload["humanlayer"]["spec"]
         verdict = _verdict_on_call(said, spec) if what == FUNCTION else _answer(said, spec)
+        if proposal.revision > 1 and not isinstance(said.get("version"), int):  # what it says anew may be anything but its content
+            raise errors.ChangedSinceSeen(version=proposal.version, args_digest=proposal.args_digest)
         lifecycle.decide(
             proposal.pk, person=person, digest=str(said.get("args_digest") or first),
             version=said["version"] if isinstance(said.get("version"), int) else AS_FIRST_ASKED, method="api",

@@ -140,3 +140,15 @@ def test_a_person_escalates_to_the_next_step(waiting, manager):
 
 def actor_of(program):
     return audit.Actor.source(program.source)
+
+
+def test_a_yes_that_does_not_say_what_it_is_to_is_none_to_a_later_revision(waiting, manager, run_jobs):
+    first = asked("call-1")
+    content = {"action": first.action, "args": first.args, "description": "It is in fact another customer's."}
+    lifecycle.revise(first.incident_id, content=content, author="source", actor=audit.Actor.source(waiting.source))
+    run_jobs()
+    now = asked("call-1")
+    assert (now.revision, now.args_digest, now.version) == (2, first.args_digest, 2)
+
+    assert manager.post(TO_CALL, YES).json()["code"] == "changed_since_seen" and not Decision.objects.exists()
+    assert manager.post(TO_CALL, {**YES, "args_digest": now.args_digest, "version": now.version}).status_code == 200
