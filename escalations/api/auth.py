@@ -13,11 +13,13 @@ from rest_framework.request import Request
 
 from escalations import audit, clock, errors, prepared, vault
 from escalations.models import ApiKey, Person, PersonToken, Source
+from escalations.models.sources import EVENTS
 
 WINDOW = 10  # seconds
 BAD_KEYS = 50  # of one address in one window
 KEPT = 360  # windows, an hour
 SEEN_EVERY = timedelta(minutes=1)
+REPORTS = ":events"  # behind the name under which calls by a DSN are counted
 
 # Durable at once is not needed for a count, so that it costs no flush; the flush of the incident itself carries it along.
 _COUNT = """
@@ -51,7 +53,8 @@ WITH known AS MATERIALIZED (
 ),
 counted AS (
     INSERT INTO escalations_ratewindow AS seen (who, "window", count)
-    SELECT 'source:' || known."escalations_source.id", %s, 1
+    SELECT 'source:' || known."escalations_source.id"
+        || CASE WHEN known."escalations_apikey.scopes" = ARRAY['{EVENTS}']::varchar[] THEN '{REPORTS}' ELSE '' END, %s, 1
     FROM known, set_config('synchronous_commit', 'off', true) WHERE proven
     ON CONFLICT (who, "window") DO UPDATE SET count = seen.count + 1
     RETURNING count
@@ -153,10 +156,14 @@ def _source_calling(env: str, key_id: str, secret: str) -> Caller | None:
     return Caller(key, source=source)
 
 
-def spend(source: Source, cost: int) -> None:
-    """Count `cost` more incidents against the source's limit. Raises RateLimited with the seconds until the next window."""
+def spend(source: Source, cost: int, *, of_dsn: bool = False) -> None:
+    """Count `cost` more incidents against the source's limit. Raises RateLimited with the seconds until the next window.
+
+    What comes by a DSN has a limit of its own, just as high: a DSN stands in the open, and whoever finds one is not to keep the
+    source's agents from asking.
+    """
     if cost > 0:
-        _count(f"source:{source.pk}", cost, _limit(source))
+        _count(f"source:{source.pk}{REPORTS if of_dsn else ''}", cost, _limit(source))
 
 
 def _limit(source: Source) -> int:

@@ -36,7 +36,7 @@ def take_envelope(request: HttpRequest, body: bytes, project: int) -> HttpRespon
     caller = _caller(request, key, project)  # before anything is unpacked for a stranger
     opened = envelope.opened(wire.pieces(body, encoding))
     if len(opened.events) > 1:
-        auth.spend(caller.as_source, len(opened.events) - 1)
+        auth.spend(caller.as_source, len(opened.events) - 1, of_dsn=not caller.has_scope("incidents:write"))
     kept = [_stored(caller, event, opened.head.get("event_id") if len(opened.events) == 1 else None) for event in opened.events]
     return _answer(next((one for one in kept if one), "") or id_of(opened.head.get("event_id")))
 

@@ -6,7 +6,10 @@ import zlib
 import pytest
 from django.test import Client
 
+from escalations import audit, clock, policies
 from escalations.adapters.sentry import envelope, salvage, wire
+from tests.escalations.api.speaking import Speaker, key_for
+from tests.factories import SourceFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -53,3 +56,15 @@ def test_a_thousand_broken_lines_cost_no_more_than_a_few(monkeypatch):
     found = envelope.opened([b"{}\n", b"[[,,,,\n" * 5_000])
 
     assert found.events == [] and len(looked) <= envelope.LOST
+
+
+def test_whoever_finds_a_dsn_cannot_keep_the_agents_of_its_source_from_asking():
+    source = SourceFactory(requests_per_minute=60)  # ten in a window
+    dsn = policies.issue_dsn(source, env="live", actor=audit.SYSTEM).partition("://")[2].partition("@")[0]
+    many = b"{}\n" + b'{"type":"event"}\n{"message":"x"}\n' * 15
+    with clock.frozen_at(clock.now()):
+        flood = Client().post(f"/api/{source.pk}/envelope/?sentry_key={dsn}", many, content_type="application/x-sentry-envelope")
+        one = Client().post(f"/api/{source.pk}/envelope/?sentry_key={dsn}", b"{}\n", content_type="application/x-sentry-envelope")
+        asks = Speaker(key_for(source), source=source).post("/incidents", {"kind": "question", "title": "May I?"})
+
+    assert (flood.status_code, one.status_code, asks.status_code) == (429, 429, 201)
