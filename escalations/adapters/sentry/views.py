@@ -109,9 +109,7 @@ def _stored(caller: Caller, event: Any, known_as: Any) -> str:
     if isinstance(event, dict) and not is_failure(event):
         return ""
     said = event if isinstance(event, dict) else {}
-    event_id = id_of(said.get("event_id"), known_as) or hashlib.sha256(
-        json.dumps(event, sort_keys=True, default=str).encode("utf-8", "replace")
-    ).hexdigest()[:32]
+    event_id = id_of(said.get("event_id"), known_as) or hashlib.sha256(_written(event).encode("utf-8", "replace")).hexdigest()[:32]
     data = incident_of(event, event_id) if said else _unreadable(event, event_id)
     key = f"sentry:{event_id}" if caller.env == ApiKey.LIVE else f"sentry-test:{event_id}"  # a rehearsal is not the real thing
     try:
@@ -126,8 +124,16 @@ def _stored(caller: Caller, event: Any, known_as: Any) -> str:
     return event_id
 
 
+def _written(event: Any) -> str:
+    """Return whatever was read as JSON, which may have been nested as deeply as can just be read and no more be written."""
+    try:
+        return json.dumps(event, sort_keys=True, default=str)
+    except RecursionError:
+        return "nested too deeply"
+
+
 def _unreadable(event: Any, event_id: str) -> dict[str, Any]:
-    told = redact.text(event if isinstance(event, str) else json.dumps(event, default=str), EXCERPT)
+    told = redact.text(event if isinstance(event, str) else _written(event), EXCERPT)
     return {
         "kind": str(Kind.EXCEPTION), "title": "An SDK reported a failure that could not be read", "severity": str(Severity.WARNING),
         "external_id": event_id, "fingerprint": "sentry: unreadable",

@@ -8,6 +8,7 @@ from django.test import Client
 
 from escalations import audit, clock, policies
 from escalations.adapters.sentry import envelope, salvage, wire
+from escalations.models import Incident
 from tests.escalations.api.speaking import Speaker, key_for
 from tests.factories import SourceFactory
 
@@ -68,3 +69,16 @@ def test_whoever_finds_a_dsn_cannot_keep_the_agents_of_its_source_from_asking():
         asks = Speaker(key_for(source), source=source).post("/incidents", {"kind": "question", "title": "May I?"})
 
     assert (flood.status_code, one.status_code, asks.status_code) == (429, 429, 201)
+
+
+@pytest.mark.parametrize("around", [lambda deep: deep, lambda deep: {"message": "x", "extra": deep}])
+def test_what_can_just_be_read_and_no_more_be_written_is_kept_all_the_same(monkeypatch, around):
+    deep = []
+    for _ in range(50_000):
+        deep = [deep]
+    monkeypatch.setattr(salvage, "read", lambda raw: around(deep))
+    source = SourceFactory()
+
+    answer = Client().post(f"/api/{source.pk}/store/?sentry_key={key_for(source)}", b"[", content_type="application/json")
+
+    assert answer.status_code == 200 and Incident.objects.count() == 1
