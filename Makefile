@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q
 # A real browser or real processes on a machine that is busy with something else may come too late. What failed there, and only
-# that, gets a second try that says so; who fails twice has failed.
-AGAIN = echo "Once more, only what failed:" && CHROMIUM="$(CHROMIUM)" $(PYTEST) -rA --last-failed --last-failed-no-failures none
+# that, gets a second try that says so; who fails twice has failed. $(call TWICE,how,what)
+TWICE = $(PYTEST) $(1) $(2) || { echo "Once more, only what failed:"; $(PYTEST) -rA --last-failed --last-failed-no-failures none $(2); }
 # The browser journeys run where a Chromium is: CHROMIUM=/path/to/it, or one on the PATH.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+export CHROMIUM
 
 .PHONY: run test test-e2e test-clients test-chaos lint unit browser install
 
@@ -33,15 +34,15 @@ test-e2e: install
 
 # Clients as they are published, in throw-away environments; what cannot be installed is skipped, and says so.
 test-clients: install
-	$(PYTEST) -m clients tests/clients || $(AGAIN) -m clients tests/clients
+	$(call TWICE,,-m clients tests/clients)
 
 # Kills and races on the real processes: minutes.
 test-chaos: install
-	$(PYTEST) -m chaos || $(AGAIN) -m chaos
+	$(call TWICE,,-m chaos)
 
 browser: install
 ifeq ($(strip $(CHROMIUM)),)
 	@echo "No Chromium here: the browser journeys did not run. Install one, or set CHROMIUM."
 else
-	CHROMIUM="$(CHROMIUM)" $(PYTEST) -n 2 -m browser tests/browser || $(AGAIN) -m browser tests/browser
+	$(call TWICE,-n 2,-m browser tests/browser)
 endif
