@@ -17,7 +17,7 @@ MODES = ["batched", "per_call", "async_batched", "async_per_call"]
 
 @pytest.fixture(scope="module")
 def source(new_source):
-    return new_source("langchain-agent")
+    return new_source("langchain-program")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def agent(environment, company, source):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_what_is_approved_runs_as_it_is_and_is_acknowledged(agent, desk, mode):
-    with desk.deciding("langchain-agent", lambda asked: {"verdict": "approve"}) as asked:
+    with desk.deciding("langchain-program", lambda asked: {"verdict": "approve"}) as asked:
         done = agent(mode, REFUND)
     (incident,) = asked
     assert done["ran"] == [["refund", REFUND["args"]]] and done["last"] == "all done"
@@ -51,7 +51,7 @@ def test_what_is_approved_runs_as_it_is_and_is_acknowledged(agent, desk, mode):
 @pytest.mark.parametrize("mode", MODES[:2])
 def test_what_is_edited_runs_as_it_was_signed(agent, desk, mode):
     changed = {"order": "A-1", "cents": 900}
-    with desk.deciding("langchain-agent", lambda asked: {"verdict": "edit", "args": changed}):
+    with desk.deciding("langchain-program", lambda asked: {"verdict": "edit", "args": changed}):
         done = agent(mode, REFUND)
     assert done["ran"] == [["refund", changed]]
     ((status, told),) = done["told"]
@@ -60,7 +60,7 @@ def test_what_is_edited_runs_as_it_was_signed(agent, desk, mode):
 
 @pytest.mark.parametrize("mode", MODES[:2])
 def test_what_is_rejected_does_not_run_and_the_model_is_told_why(agent, desk, mode):
-    with desk.deciding("langchain-agent", lambda asked: {"verdict": "reject", "reason": "too much, the cap is 1000"}):
+    with desk.deciding("langchain-program", lambda asked: {"verdict": "reject", "reason": "too much, the cap is 1000"}):
         done = agent(mode, REFUND)
     ((status, told),) = done["told"]
     assert done["ran"] == [] and status == "error" and "too much, the cap is 1000" in told
@@ -68,7 +68,7 @@ def test_what_is_rejected_does_not_run_and_the_model_is_told_why(agent, desk, mo
 
 @pytest.mark.parametrize("mode", MODES[:2])
 def test_an_answer_in_words_takes_the_place_of_the_call(agent, desk, mode):
-    with desk.deciding("langchain-agent", lambda asked: {"verdict": "respond", "message": "refunded by hand"}):
+    with desk.deciding("langchain-program", lambda asked: {"verdict": "respond", "message": "refunded by hand"}):
         done = agent(mode, REFUND)
     assert done["ran"] == [] and done["told"] == [["success", "refunded by hand"]]
 
@@ -81,7 +81,7 @@ def test_two_calls_each_get_their_own_decision_and_run_once_at_most(agent, desk,
         assert set(asked["proposal"]["allowed_decisions"]) == {"approve", "reject"}
         return {"verdict": "reject", "reason": "bob stays"}
 
-    with desk.deciding("langchain-agent", decide) as asked:
+    with desk.deciding("langchain-program", decide) as asked:
         done = agent(mode, DELETE, REFUND)
     assert done["ran"] == [["refund", REFUND["args"]]] and len(asked) == 2
     assert sorted(status for status, _ in done["told"]) == ["error", "success"]
@@ -100,14 +100,14 @@ def test_an_edit_that_does_not_fit_the_tool_is_refused_before_anything_runs(agen
         refused.append(answer.status_code)
         return {"verdict": "reject"}
 
-    with desk.deciding("langchain-agent", decide):
+    with desk.deciding("langchain-program", decide):
         done = agent("per_call", REFUND)
     assert refused == [400] and done["ran"] == []
 
 
 def test_a_tool_that_breaks_brings_the_incident_back_to_a_person(agent, desk):
     broken = {**REFUND, "args": {"order": "BROKEN", "cents": 5}}
-    with desk.deciding("langchain-agent", lambda asked: {"verdict": "approve"}) as asked:
+    with desk.deciding("langchain-program", lambda asked: {"verdict": "approve"}) as asked:
         done = agent("batched", broken)
     assert "gateway is away" in done["raised"] and done["ran"] == []
     assert desk.back(asked[0])["proposal"]["revision"] == 2

@@ -11,6 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 PACKAGE = "@anthropic-ai/claude-code"
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("CODING_AGENT"), reason=f"{PACKAGE.upper()} IS A DOWNLOAD OF 235 MB: IT IS TRIED WHERE CODING_AGENT IS SET, AND WAS NOT HERE"
+)
 PROMPT = "mcp__countersign__approve_tool_use"
 WANTED = {"command": "mkdir made", "description": "Make a folder"}
 
