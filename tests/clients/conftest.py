@@ -20,9 +20,9 @@ from tests.e2e.company import Company, until
 # Where environments are kept from one run to the next, while one works on a client; else they go with the run.
 KEPT = os.environ.get("CLIENT_ENVIRONMENTS")
 log = logging.getLogger(__name__)
-INSTALLING = 240  # seconds for what takes ten
+INSTALLING = 400  # seconds for what takes ten
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-FAILED: dict[tuple[str, ...], str] = {}  # what could not be installed, and why: not tried for every test
+FAILED: dict[Path, str] = {}  # environments that could not be made, and why: not tried for every test
 PATIENCE = 60  # seconds for what takes two
 
 
@@ -162,9 +162,10 @@ def environment(environments: Path) -> Callable[..., str]:
         folder = environments / "".join(char if char.isalnum() else "-" for char in "+".join(packages))[-100:]
         python = folder / "bin" / "python"
         if not (folder / "ready").exists():
+            skip_what_failed(folder, packages)
             shutil.rmtree(folder, ignore_errors=True)
             venv.create(folder, with_pip=True)
-            install([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages], packages)
+            install([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages], folder, packages)
             (folder / "ready").touch()
         return str(python)
 
@@ -180,34 +181,40 @@ def node_environment(environments: Path) -> Callable[..., Path]:
             pytest.skip(f"NODE IS NOT INSTALLED: {', '.join(packages)} did not run")
         folder = environments / "".join(char if char.isalnum() else "-" for char in "npm-" + "+".join(packages))[-100:]
         if not (folder / "ready").exists():
+            skip_what_failed(folder, packages)
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             options = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1", "--fetch-timeout=60000"]
-            install(["npm", "install", *options, "--prefix", str(folder), *packages], packages)
+            install(["npm", "install", *options, "--prefix", str(folder), *packages], folder, packages)
             (folder / "ready").touch()
         return folder
 
     return make
 
 
-def install(command: list[str], packages: tuple[str, ...]) -> None:
-    """Run an installer, once more when it failed at once; skip the test when it cannot, and every other that wants the same."""
-    if packages not in FAILED:
-        FAILED[packages] = tried(command) and tried(command)
-    if FAILED[packages]:
-        pytest.skip(f"{', '.join(packages).upper()} COULD NOT BE INSTALLED: {FAILED[packages]}")
+def install(command: list[str], folder: Path, packages: tuple[str, ...]) -> None:
+    """Run an installer, once more where it failed but not where it never ended; skip the test when it cannot, and all that want the same."""
+    try:
+        why = tried(command) and tried(command)
+    except subprocess.TimeoutExpired:
+        why = f"it took more than {INSTALLING} s"
+    if why:
+        FAILED[folder] = why
+    skip_what_failed(folder, packages)
+
+
+def skip_what_failed(folder: Path, packages: tuple[str, ...]) -> None:
+    if folder in FAILED:
+        pytest.skip(f"{', '.join(packages).upper()} COULD NOT BE INSTALLED: {FAILED[folder]}")
 
 
 def tried(command: list[str]) -> str:
-    """Run an installer; return "" or its last line."""
+    """Run an installer; return "" or, where it failed, its last line. Raises TimeoutExpired."""
     # Node knows the certificates it was built with and no others, unless told where the system's are.
     certificates = {"NODE_EXTRA_CA_CERTS": str(CERTIFICATES)} if CERTIFICATES.exists() else {}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=INSTALLING, check=False, env={**certificates, **os.environ}
-        )
-    except subprocess.TimeoutExpired:
-        return f"it took more than {INSTALLING} s"
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=INSTALLING, check=False, env={**certificates, **os.environ}
+    )
     said = done.stderr.strip() or done.stdout.strip() or "it said nothing"
     return said.splitlines()[-1] if done.returncode else ""
 

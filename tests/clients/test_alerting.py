@@ -54,7 +54,7 @@ def alertmanager(environments: Path) -> list[str]:
     if not program.exists():
         folder.mkdir(exist_ok=True)
         fetch = f"cd '{folder}' && (apt-get -q download prometheus-alertmanager || (apt-get -q update && apt-get -q download prometheus-alertmanager))"
-        install(["sh", "-c", f"{fetch} && dpkg-deb -x ./prometheus-alertmanager_*.deb ."], ("prometheus-alertmanager",))
+        install(["sh", "-c", f"{fetch} && dpkg-deb -x ./prometheus-alertmanager_*.deb ."], folder, ("prometheus-alertmanager",))
     # It reads its templates from /usr/share: it is given the package's there, and nobody else sees that.
     for alone in (["unshare", "-rm"], ["unshare", "-m"]):
         command = [*alone, "sh", "-c", f"mount --bind '{folder}/usr/share' /usr/share && exec \"$@\"", "sh", str(program)]

@@ -12,7 +12,7 @@ import countersign
 import pytest
 from countersign import Client, Conflict, TimedOut
 
-from tests.clients.conftest import install, run
+from tests.clients.conftest import run
 from tests.e2e.company import ROOT, Reviewer, hidden, until
 
 PROGRAM = Path(__file__).with_name("package_program.py")
@@ -20,10 +20,12 @@ PROGRAM = Path(__file__).with_name("package_program.py")
 
 @pytest.fixture(scope="module")
 def wheel(environment, tmp_path_factory):
-    """Build it as the index would get it."""
+    """Build it as the index would get it. That its tools cannot be had skips; that it does not build with them is a failure."""
     folder = tmp_path_factory.mktemp("wheel")
-    python = environment("build")
-    install([python, "-m", "build", "-q", "--outdir", str(folder), str(ROOT / "sdk" / "python")], ("the package's own build",))
+    python = environment("build", "hatchling")
+    command = [python, "-m", "build", "-q", "--no-isolation", "--outdir", str(folder), str(ROOT / "sdk" / "python")]
+    built = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert built.returncode == 0, built.stderr or built.stdout
     return next(folder.glob("*.whl"))
 
 
