@@ -172,6 +172,66 @@ class Order(TextChoices):
     NOTE = "note"
 
 
+class VersionState(TextChoices):
+    """The life of a version of the `learned` engine. `learn` is its only writer."""
+
+    WAITING = "waiting"
+    TRAINING = "training"
+    READY = "ready"  # speaks beside the live one, heard by nobody
+    LIVE = "live"
+    RETIRED = "retired"
+    FAILED = "failed"
+
+
+VERSION_MOVES: dict[VersionState, frozenset[VersionState]] = {
+    VersionState.WAITING: frozenset({VersionState.TRAINING, VersionState.FAILED}),
+    VersionState.TRAINING: frozenset({VersionState.READY, VersionState.WAITING, VersionState.FAILED}),
+    VersionState.READY: frozenset({VersionState.LIVE, VersionState.RETIRED}),
+    VersionState.LIVE: frozenset({VersionState.RETIRED}),
+    VersionState.RETIRED: frozenset({VersionState.LIVE}),  # taken back
+}
+
+
+class LaneState(TextChoices):
+    """Whether a lane's machine may act alone. `policies.lanes` is its only writer."""
+
+    WATCHING = "watching"  # the machine says what it would do; people decide everything
+    GRANTED = "granted"
+
+
+class TrialMode(TextChoices):
+    """What became of one proposal in a lane when it was routed."""
+
+    WATCHED = "watched"  # no grant: a person decided
+    BELOW = "below"  # a grant, but its score is below the threshold: a person decides
+    AUDIT = "audit"  # would have been settled alone, and was drawn for a person, who is not told
+    ALONE = "alone"  # settled without a person
+    KEPT = "kept"  # a floor, a trigger or the past keeps it with a person whatever it scores
+
+
+class LookState(TextChoices):
+    """The life of a second look. `looks` is its only writer."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    LAPSED = "lapsed"
+
+
+class ReviewState(TextChoices):
+    """The life of a weekly escalation review. `weekly` is its only writer."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class PromptState(TextChoices):
+    """The life of a version of what the model is told. `policies.prompts` is its only writer."""
+
+    DRAFT = "draft"
+    LIVE = "live"
+    RETIRED = "retired"
+
+
 class Sending(TextChoices):
     """The life of an outbound row, a delivery or a notice."""
 

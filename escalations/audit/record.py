@@ -45,6 +45,12 @@ ACTIONS = frozenset(
         "record.exported",
         "session.started", "session.ordered", "session.told", "session.confirmed", "session.handed_over", "session.alarmed",
         "session.followed", "session.ended",
+        "classifier.asked", "classifier.trained", "classifier.failed", "classifier.promoted", "classifier.taken_back",
+        "lane.granted", "lane.withdrawn", "lane.audited", "lane.harmed", "lane.set", "outcome.reported",
+        "history.imported", "feedback.exported",
+        "second.drawn", "second.answered", "known.marked", "known.retired", "vigilance.alarmed", "vigilance.answered",
+        "weekly.made", "weekly.found", "weekly.followed", "weekly.closed", "suggestion.drafted", "suggestion.dismissed",
+        "prompt.saved", "prompt.promoted", "prompt.compared",
     }
 )
 

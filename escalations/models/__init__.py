@@ -8,14 +8,19 @@ from .classifications import Classification
 from .decisions import Acknowledgement, Decision, Hold, Signature
 from .deliveries import Delivery, DeliveryAttempt, Notice
 from .incidents import ContextItem, Incident, Question, Work
+from .lanes import Lane, LaneGrant, Trial
+from .learning import ClassifierVersion, Estimate, Features, History, OutcomeReport
+from .looks import KnownAnswer, SecondLook, VigilanceAlarm
 from .machinery import Heartbeat, ModelSpend, RateWindow, WakeUp
 from .people import Person, PersonToken, Role
 from .policies import EscalationPolicy, EscalationStep, StepRun
+from .prompts import PromptTrial, PromptVersion
 from .proposals import Comment, Proposal, SearchText, Urgency
 from .rules import Category, RoutingRule, Trigger
 from .sessions import OversightSession, SessionAlarm, SessionOrder, SessionStep
 from .sources import ApiKey, SigningSecret, Source
 from .stops import Stop
+from .weekly import EscalationReview, Finding, FollowUp, Suggestion
 
 __all__ = [
     "Absence",
@@ -28,24 +33,37 @@ __all__ = [
     "Change",
     "Channel",
     "Classification",
+    "ClassifierVersion",
     "Comment",
     "ContextItem",
     "Decision",
     "Delivery",
     "DeliveryAttempt",
     "EscalationPolicy",
+    "EscalationReview",
     "EscalationStep",
+    "Estimate",
+    "Features",
+    "Finding",
+    "FollowUp",
     "Heartbeat",
+    "History",
     "Hold",
     "Holiday",
     "Incident",
+    "KnownAnswer",
+    "Lane",
+    "LaneGrant",
     "ModelSpend",
     "MuteWindow",
     "Notice",
     "NoticeWishes",
+    "OutcomeReport",
     "OversightSession",
     "Person",
     "PersonToken",
+    "PromptTrial",
+    "PromptVersion",
     "Proposal",
     "Question",
     "RateWindow",
@@ -55,6 +73,7 @@ __all__ = [
     "RoutingRule",
     "RuleVersion",
     "SearchText",
+    "SecondLook",
     "SessionAlarm",
     "SessionOrder",
     "SessionStep",
@@ -68,8 +87,11 @@ __all__ = [
     "Source",
     "StepRun",
     "Stop",
+    "Suggestion",
+    "Trial",
     "Trigger",
     "Urgency",
+    "VigilanceAlarm",
     "WakeUp",
     "Work",
     "people_here",

@@ -9,7 +9,10 @@ from django.db import connection
 
 from .test_settings import SAFE, manage
 
-TABLES = ["auditentry", "auditseal", "signature", "decision", "acknowledgement", "steprun", "ruleversion", "shadowverdict", "sessionstep"]
+TABLES = [
+    "auditentry", "auditseal", "signature", "decision", "acknowledgement", "steprun", "ruleversion", "shadowverdict", "sessionstep",
+    "estimate", "outcomereport",
+]
 
 
 @pytest.fixture(scope="module")
