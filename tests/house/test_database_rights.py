@@ -14,6 +14,8 @@ TABLES = [
     "estimate", "outcomereport",
 ]
 
+pytestmark = pytest.mark.django_db  # else this file alone would find the tests' database not made
+
 
 @pytest.fixture(scope="module")
 def house(django_db_setup, django_db_blocker, tmp_path_factory):
