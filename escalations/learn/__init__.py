@@ -1,0 +1,1 @@
+"""What is learned from decisions: versions of the classifier, and what lanes earn by them."""
