@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import acts, desk, group, held, inbox, live, proposal, records, run, runs, saved, stop, strip, tokens, you
+from .views import acts, autonomy, desk, group, held, inbox, live, proposal, records, run, runs, saved, stop, strip, tokens, you
 
 app_name = "reviews"
 urlpatterns = [
@@ -18,6 +18,11 @@ urlpatterns = [
     path("held/", held.show, name="held"),
     path("groups/", group.show, name="group"),
     path("desk/", desk.show, name="desk"),
+    path("autonomy/", autonomy.show, name="autonomy"),
+    path("autonomy/<int:pk>/", autonomy.lane, name="lane"),
+    path("autonomy/<int:pk>/grant/", autonomy.grant, name="lane_grant"),
+    path("autonomy/<int:pk>/withdraw/", autonomy.withdraw, name="lane_withdraw"),
+    path("autonomy/<int:pk>/target/", autonomy.target, name="lane_target"),
     path("oversight/", runs.show, name="runs"),
     path("oversight/arrivals/", runs.arrivals, name="run_arrivals"),
     path("oversight/stop/", runs.stop_many, name="stop_runs"),

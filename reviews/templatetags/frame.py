@@ -30,8 +30,10 @@ PLACES = [
     ("Settled", "reviews:settled", "s", {"settled", "incident"}),
     ("Runs", "reviews:runs", "r", {"runs", "run", "run_replay", "run_acts", "stop_runs"}),
     ("Desk", "reviews:desk", "d", {"desk"}),
+    ("Lanes", "reviews:autonomy", "l", {"autonomy", "lane", "lane_grant", "lane_withdraw", "lane_target"}),
     ("You", "reviews:you", "y", {"you", "tokens"}),
 ]
+OVERSEERS = frozenset({"Desk", "Lanes"})  # for managers, auditors and administrators
 
 
 @register.simple_tag(takes_context=True)
@@ -42,7 +44,7 @@ def places(context: template.Context) -> list[Place]:
     name = match.url_name if match and match.namespace == "reviews" else ""
     found = []
     for label, view, go, views in PLACES:
-        if label == "Desk" and not access.sees_everything(user):
+        if label in OVERSEERS and not access.sees_everything(user):
             continue
         waiting = inbox.runs_of(user) if label == "Runs" else ""
         found.append(Place(label, reverse(view), go, name in views, label == "Inbox", waiting))
