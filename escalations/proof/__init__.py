@@ -1,0 +1,4 @@
+"""The arithmetic of trust: how sure decisions make us of an error rate, when that stops, and how well people agree.
+
+Pure: numbers in, numbers out; no Django, no clock, no rows. What is promised, and on what conditions, is docs/guarantee.md.
+"""
