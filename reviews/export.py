@@ -1,21 +1,17 @@
 """What was settled, as a file: one's own rights, the page's filters, masked as on the page. Streamed, so that a million rows need
 no more memory than five hundred; no connection is held between two of those."""
 
-import csv
-import io
 import json
-import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 
-from escalations import audit, clock
-from escalations.floors import text
+from escalations import audit, clock, spreadsheet, streaming
+from escalations.floors.veiling import each
 from escalations.models import Person, Proposal
 from escalations.search import without_sensitive
 
@@ -32,10 +28,6 @@ COLUMNS = (
     "triggers", "floor", "role", "received_at", "routed_at", "revision", "author", "test", "incident", "proposal", "external_id",
     "signed_digest", "may_run_digest",
 )
-# What a spreadsheet takes for a formula: at the beginning of a cell, or of what a spreadsheet that parts cells by ";" or tabs would
-# take for one. Full-width forms too.
-_FORMULA = re.compile(r"(^|[;\t\r\n])(?=[\s\"']*[=+\-@\uff1d\uff0b\uff0d\uff20|])")
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def answer(request: HttpRequest, filters: settled.Filters, form: str) -> StreamingHttpResponse:
@@ -48,26 +40,8 @@ def answer(request: HttpRequest, filters: settled.Filters, form: str) -> Streami
     with transaction.atomic():
         audit.record("record.exported", actor=audit.Actor.of(person), subject="settled", format=form, filters=said)
     parts = written(chunks(person, filters, now), veil.for_person(person), form)
-    # Django would read a plain iterator to its end before it sends the first byte of an asynchronous answer.
-    body = later(parts) if hasattr(request, "scope") else parts
-    response = StreamingHttpResponse(body, content_type=TYPES[form])
-    response["Content-Disposition"] = f'attachment; filename="countersign-settled-{now.astimezone(UTC):%Y%m%d-%H%M}.{form}"'
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-async def later(parts: Iterator[str]) -> AsyncIterator[str]:
-    """Yield what another thread makes, piece by piece; its connection goes back to the pool after each."""
-
-    def one() -> str | None:
-        try:
-            return next(parts, None)
-        finally:
-            connections.close_all()
-
-    step = sync_to_async(one, thread_sensitive=False)
-    while (part := await step()) is not None:
-        yield part
+    name = f"countersign-settled-{now.astimezone(UTC):%Y%m%d-%H%M}.{form}"
+    return streaming.answer(request, parts, content_type=TYPES[form], name=name)
 
 
 def chunks(person: Person, filters: settled.Filters, until: datetime) -> Iterator[list[Proposal]]:
@@ -151,21 +125,6 @@ def masked(facts: dict[str, Any], bare: Veil) -> dict[str, Any]:
     return {name: value if name in OURS else each(value, over.text) for name, value in facts.items()}
 
 
-def each(value: Any, act: Callable[[str], str]) -> Any:
-    """Return a JSON value with every text in it, and every number that `act` would change, as `act` makes it."""
-    match value:
-        case str():
-            return act(value)
-        case dict():
-            return {act(str(key)): each(inner, act) for key, inner in value.items()}
-        case list():
-            return [each(inner, act) for inner in value]
-        case bool() | None:
-            return value
-        case _:
-            return value if act(str(value)) == str(value) else act(str(value))
-
-
 def json_line(facts: dict[str, Any]) -> str:
     """Return one line of JSON in which a character that cannot be seen is an escape."""
     return json.dumps(facts, ensure_ascii=True) + "\n"
@@ -173,19 +132,7 @@ def json_line(facts: dict[str, Any]) -> str:
 
 def csv_line(facts: dict[str, Any]) -> str:
     """Return one line of CSV: every cell quoted, none a formula, what cannot be seen as a token."""
-    line = io.StringIO()
-    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow([cell(facts[name]) for name in COLUMNS])
-    return line.getvalue()
-
-
-def cell(value: Any) -> str:
-    """Return a value as a spreadsheet may have it."""
-    if value is None:
-        return ""
-    written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if text.has_hidden(written):
-        written = "".join(piece for _, piece in text.tokens(written))
-    return written if _NUMBER.fullmatch(written) else _FORMULA.sub(r"\1'", written)
+    return spreadsheet.line(facts[name] for name in COLUMNS)
 
 
 def moment(at: datetime | None) -> str:

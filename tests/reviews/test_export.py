@@ -8,6 +8,7 @@ import json
 import pytest
 from django.test import AsyncClient, Client
 
+from escalations import spreadsheet
 from escalations.models import AuditEntry, Role
 from reviews import export
 from tests.factories import role
@@ -68,7 +69,7 @@ def test_no_cell_is_a_formula(page, ask, reviewer, text):
 
 
 def test_numbers_stay_numbers_in_a_spreadsheet():
-    assert [export.cell(one) for one in (-5, 2.5, True, None, "-5", "")] == ["-5", "2.5", "true", "", "-5", ""]
+    assert [spreadsheet.cell(one) for one in (-5, 2.5, True, None, "-5", "")] == ["-5", "2.5", "true", "", "-5", ""]
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
