@@ -3,19 +3,27 @@
 import hmac
 from hashlib import sha256
 
-FIRST = 0.20  # of the first it lets go, one in five is seen
-STEPS = ((100, 0.20), (300, 0.10))  # up to which item since the grant, and how much of them at least
+STEPS = ((100, 0.20), (300, 0.10))  # up to which item since the grant, and how much of them at least: more at first
 LONG_RUN = 0.05
 
 
 def audit_share(before: int, long_run: float = LONG_RUN) -> float:
     """Return the chance with which the next is drawn, when `before` passed the threshold since the grant (audited or not).
 
-    In steps, so that there are few different weights to account for; never below the long-run share.
+    In steps, so that there are few different weights to account for; never below the long-run share. Raises ValueError for a share
+    of nothing or above 1: what is never drawn can never be accounted for.
     """
-    raise NotImplementedError
+    if not 0 < long_run <= 1:
+        raise ValueError(f"share {long_run}")
+    for until, share in STEPS:
+        if before < until:
+            return max(share, long_run)
+    return long_run
 
 
 def draw(secret: bytes, what: str) -> float:
-    """Return a number within [0, 1), always the same for the same thing and secret, foreseeable by nobody without it."""
-    return int.from_bytes(hmac.new(secret, what.encode(), sha256).digest()[:7], "big") / 2 ** 56
+    """Return a number within [0, 1), always the same for the same thing and secret, foreseeable by nobody without it.
+
+    HMAC-SHA256 (RFC 2104), its first 53 bits: as many as a float holds, so 1.0 never comes out.
+    """
+    return (int.from_bytes(hmac.new(secret, what.encode(), sha256).digest()[:8], "big") >> 11) / 2 ** 53

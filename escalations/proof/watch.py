@@ -13,8 +13,9 @@ Three alarms, each by itself:
 """
 
 from dataclasses import dataclass, field
+from math import log
 
-from scipy.special import bdtr
+from scipy.special import bdtr, bdtrc
 
 from .betting import log_wealth, upper
 
@@ -81,7 +82,7 @@ class Detector:
 class Watch:
     """One grant: give it the evidence it was granted on, then what came since, in order; ask `alarm` whenever you like.
 
-    `selected` and `wrong` are the counts at the granted threshold when it was granted.
+    `selected` and `wrong` are the counts at the granted threshold when it was granted (and so the share for which it could have been).
     """
 
     alpha: float
@@ -91,11 +92,10 @@ class Watch:
     audits: int = 0
     failed: int = 0  # audits that were wrong
     harms: int = 0  # of those that went alone
-    _risky: int = 0
     _audited: Detector = field(init=False, repr=False)
     _known: Detector = field(init=False, repr=False)
-    _strata: dict[float, list[int]] = field(default_factory=dict, repr=False)  # share -> [alone, audits, wrong audits]
-    _worst: tuple[float, str] = (0.0, "")
+    _strata: dict[float, list[int]] = field(default_factory=dict, repr=False)  # share -> [alone, wrong audits]
+    _alarm: Alarm | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self._audited, self._known = Detector(self.alpha), Detector(self.alpha)
@@ -103,12 +103,10 @@ class Watch:
     def audit(self, right: bool, *, share: float, high_risk: bool = False) -> None:
         """Count one audit that was decided; `share` is the chance with which it was drawn for a person. Harm to it counts as wrong."""
         self.audits, self.failed = self.audits + 1, self.failed + (not right)
-        self._risky += high_risk and not right
-        stratum = self._stratum(share)
-        stratum[1] += 1
-        stratum[2] += not right
+        self._stratum(share)[1] += not right
         self._audited.add(right)
-        self._note(self._audited, "audits")
+        if not right:
+            self._judge("audit", high_risk, self._audited)
 
     def let_go(self, count: int = 1, *, share: float) -> None:
         """Count that many that went alone, nothing being known against them; `share` is the chance with which each could have been drawn."""
@@ -118,10 +116,9 @@ class Watch:
     def harm(self, *, share: float, high_risk: bool = False) -> None:
         """Count one that went alone and proved wrong."""
         self.harms += 1
-        self._risky += high_risk
         self._stratum(share)[0] += 1
         self._known.add(False)
-        self._note(self._known, "what went alone")
+        self._judge("item that went alone", high_risk, self._known)
 
     @property
     def bound(self) -> float:
@@ -130,21 +127,86 @@ class Watch:
 
     @property
     def alarm(self) -> Alarm | None:
-        """Why the grant must end, or None. Once there is an alarm there is one for good."""
-        raise NotImplementedError
+        """Why the grant must end, or None. An alarm stays, whatever comes later."""
+        return self._alarm or self._crossed()
 
     def estimate(self, level: float = 0.95) -> LetGo:
-        """Return how many errors there are among what went alone, by the audits, each weighted for how it was sampled."""
-        raise NotImplementedError
+        """Return how many errors there are among what went alone, by the audits, each weighted for how it was sampled.
+
+        An audit drawn with chance s that was wrong stands for 1/s, itself and 1/s - 1 that went alone. That is unbiased whatever the
+        errors did meanwhile; known harm is the least it says. The interval is exact: of X wrong ones among those of one share, a
+        binomial number was drawn for an audit; each share gets an equal part of 1 - level. It assumes nothing but the draw, and
+        that the audits are answered: pending ones are not in it.
+        """
+        errors, low, high = 0.0, 0, 0
+        tail = (1 - level) / 2 / max(len(self._strata), 1)
+        for share, (alone, wrong) in self._strata.items():
+            errors += wrong * (1 / share - 1)
+            low += _least(wrong, share, alone, tail)
+            high += _most(wrong, share, alone, tail)
+        return LetGo(
+            errors=max(errors, float(self.harms)), low=max(low, self.harms), high=max(high, self.harms),
+            alone=sum(alone for alone, _ in self._strata.values())
+        )
 
     def _stratum(self, share: float) -> list[int]:
         if not 0 < share <= 1:
             raise ValueError(f"share {share}")
-        return self._strata.setdefault(share, [0, 0, 0])
+        return self._strata.setdefault(share, [0, 0])
 
-    def _note(self, detector: Detector, what: str) -> None:
-        if detector.value > self._worst[0]:
-            self._worst = (detector.value, what)
+    def _judge(self, what: str, high_risk: bool, detector: Detector) -> None:
+        if self._alarm:
+            return
+        if high_risk:
+            self._alarm = Alarm("high_risk", f"An {what} of high risk was wrong.", {"what": what, **self._numbers()})
+        elif detector.value >= PATIENCE:
+            self._alarm = Alarm("bound", (
+                f"Lately more were wrong than the {self.alpha:.1%} allowed: {self._told()}. Were the error still within what is allowed,"
+                f" so many so close together would come once in {PATIENCE:,} or less."
+            ), {"what": what, "detector": detector.value, "limit": PATIENCE, **self._numbers()})
+        else:
+            self._alarm = self._crossed()
+
+    def _crossed(self) -> Alarm | None:
+        wrong, of = self.wrong + self.failed, self.selected + self.audits
+        if log_wealth(wrong, of, self.alpha) >= -log(self.delta):
+            return None
+        return Alarm("bound", (
+            f"The error is no longer proven to be below {self.alpha:.1%}: {wrong:,} of {of:,} were wrong, so it may be up to"
+            f" {self.bound:.2%}, and {self._told()} since the grant."
+        ), self._numbers())
+
+    def _told(self) -> str:
+        return f"{self.failed:,} of {self.audits:,} audits, and {self.harms:,} that went alone, were wrong"
+
+    def _numbers(self) -> dict[str, float | int | str]:
+        return {
+            "selected": self.selected, "wrong": self.wrong, "audits": self.audits, "audits_wrong": self.failed, "harms": self.harms,
+            "alone": sum(alone for alone, _ in self._strata.values()), "bound": self.bound, "alpha": self.alpha, "delta": self.delta
+        }
 
 
-_ = (bdtr, log_wealth)
+def _most(wrong: int, share: float, alone: int, tail: float) -> int:
+    """Return the most wrong ones there may be among `alone` if so few audits were wrong in all but `tail` of cases."""
+    low, high = 0, alone  # so many surely may be; that many may be
+    while low < high:
+        middle = (low + high + 1) // 2
+        if bdtr(wrong, wrong + middle, share) > tail:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _least(wrong: int, share: float, alone: int, tail: float) -> int:
+    """Return the fewest wrong ones there may be among `alone` if so many audits were wrong."""
+    if not wrong:
+        return 0
+    low, high = 0, alone
+    while low < high:
+        middle = (low + high) // 2
+        if bdtrc(wrong - 1, wrong + middle, share) > tail:
+            high = middle
+        else:
+            low = middle + 1
+    return low
