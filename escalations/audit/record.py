@@ -48,7 +48,7 @@ ACTIONS = frozenset(
         "classifier.asked", "classifier.trained", "classifier.failed", "classifier.promoted", "classifier.taken_back",
         "lane.granted", "lane.withdrawn", "lane.audited", "lane.harmed", "lane.set", "outcome.reported",
         "history.imported", "feedback.exported",
-        "second.drawn", "second.answered", "known.marked", "known.retired", "vigilance.alarmed", "vigilance.answered",
+        "second.drawn", "second.answered", "second.lapsed", "known.marked", "known.retired", "vigilance.alarmed", "vigilance.answered",
         "weekly.made", "weekly.found", "weekly.followed", "weekly.closed", "suggestion.drafted", "suggestion.dismissed",
         "prompt.saved", "prompt.promoted", "prompt.compared",
     }

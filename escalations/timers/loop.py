@@ -11,7 +11,7 @@ from threading import Event
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
-from escalations import audit, lifecycle, notify, oversight, queue, upkeep
+from escalations import audit, lifecycle, looks, notify, oversight, queue, upkeep
 
 from . import auditor, housekeeping
 from .lateness import DatabaseLost, Steps, drain, raise_if_lost
@@ -75,6 +75,8 @@ class Timers:
             Duty("dropped", 300, housekeeping.prune_tasks),
             Duty("purged", 3600, housekeeping.purge),
             Duty("holidays", 3600, housekeeping.fill_in_holidays),
+            Duty("looked at again", 60, self._look_again),
+            Duty("vigilant", 3600, self._watch_vigilance),
             Duty("looked after", upkeep.EVERY, self._look_after),
         ]
 
@@ -155,6 +157,12 @@ class Timers:
 
     def _look_after(self) -> int | None:
         return upkeep.look() if queue.take_turn("the configuration's turn", upkeep.EVERY - 1) else None
+
+    def _look_again(self) -> object:
+        return {"drawn": looks.draw(), "lapsed": looks.lapse()} if queue.take_turn("second looks' turn", 59) else None
+
+    def _watch_vigilance(self) -> int | None:
+        return looks.look() if queue.take_turn("vigilance's turn", 86_000) else None
 
     def _compare_clocks(self) -> float:
         self.ahead = housekeeping.skew()
