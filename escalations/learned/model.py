@@ -1,7 +1,36 @@
-"""A model as data: numbers in a layout of our own, read without running anything, and what they say of vectors."""
+"""A model as data: numbers in a layout of our own, read without running anything, and what they say of vectors.
 
+The layout (docs/learned.md): the eight bytes `CSLEARN1`, the length of a JSON header as a little-endian uint32, the header, and then its
+arrays one after the other as raw little-endian numbers, in the order and of the types and shapes that the header names; at the end the
+SHA-256 of everything before. No pickle, no code, nothing that is run: whoever could write the row could at most write wrong numbers.
+"""
+
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.special import expit, softmax
+
+from . import novelty
+from .calibrating import Platt
+from .features import BLOCKS, SPEC, unpacked
+from .text import BITS
+
+Floats = NDArray[np.float32]
+
+MAGIC = b"CSLEARN1"
+LARGEST = 512 * 1024 * 1024  # bytes of weights
+_LARGEST_HEADER = 4 * 1024 * 1024
+_TYPES = ("<f4", "<u4", "<f2")
+
+
+class BadWeights(ValueError):
+    """These bytes are no model in the layout that is read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +49,195 @@ class Said:
     novelty: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One linear question: a score for each class from the weights of the features, made a probability by its calibration.
+
+    With two classes there is one row of weights, for the second class.
+    """
+
+    classes: tuple[str, ...]
+    weights: Floats  # rows x columns
+    bias: Floats
+    platt: Platt
+
+    def scores(self, rows: sparse.csr_matrix) -> NDArray[np.float64]:
+        """Return the linear scores, one row for each vector."""
+        return np.asarray(rows @ self.weights.T, dtype=np.float64) + self.bias
+
+    def chances(self, rows: sparse.csr_matrix) -> NDArray[np.float64]:
+        """Return the calibrated probability of each class, one row for each vector."""
+        return self.of_scores(self.scores(rows))
+
+    def of_scores(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the calibrated probabilities that linear scores are worth."""
+        scores = self.platt.of(scores)
+        if scores.shape[1] == 1:
+            second = expit(scores[:, 0])
+            return np.column_stack([1 - second, second])
+        chances: NDArray[np.float64] = softmax(scores, axis=1)
+        return chances
+
+
 class Model:
-    """One trained state. Immutable; safe to share between threads."""
+    """One trained state. Immutable; safe to share between threads.
+
+    A head is None where there was too little to learn it from: the model then says that it does not know.
+    """
+
+    def __init__(
+        self, columns: NDArray[np.uint32], idf: Floats, *, approve: Head | None = None, category: Head | None = None,
+        severity: Head | None = None, past: "novelty.Past | None" = None,
+    ) -> None:
+        self.columns, self.idf = columns, idf
+        self.approve, self.category, self.severity, self.past = approve, category, severity, past
+
+    # -- speaking
+
+    def speak(self, vectors: Sequence[bytes]) -> list[Said]:
+        """Say what the model thinks of each vector (`features.of`), in order. About 0.1 ms each in batches of 250."""
+        if not vectors:
+            return []
+        rows, unknown = self.rows(vectors)
+        approve = self.approve.chances(rows)[:, 1] if self.approve else None
+        strange = self.past.novelty(rows, unknown, self.category) if self.past else None
+        categories, severities = _best(self.category, rows), _best(self.severity, rows)
+        return [
+            Said(
+                *categories[at], *severities[at], approve=float(approve[at]) if approve is not None else None,
+                novelty=float(strange[at]) if strange is not None else None,
+            )
+            for at in range(len(vectors))
+        ]
+
+    def rows(self, vectors: Sequence[bytes]) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
+        """Return the vectors as weighted rows over the model's columns, and of each the share of it that no column knows."""
+        places, counts, starts = gathered(vectors)
+        return weighted(places, counts, starts, self.columns, self.idf)
+
+    # -- as bytes
+
+    def dump(self) -> bytes:
+        """Return the model as bytes; the same model gives the same bytes."""
+        arrays: list[NDArray[Any]] = [self.columns.astype("<u4"), self.idf.astype("<f4")]
+        header: dict[str, Any] = {"spec": SPEC, "heads": {}, "past": None}
+        for name in ("approve", "category", "severity"):
+            head: Head | None = getattr(self, name)
+            if head is not None:
+                header["heads"][name] = {"classes": list(head.classes), "platt": head.platt.json()}
+                arrays += [head.weights.astype("<f4"), head.bias.astype("<f4")]
+        if self.past is not None:
+            header["past"] = self.past.json()
+            arrays += self.past.arrays()
+        header["arrays"] = [[array.dtype.str, list(array.shape)] for array in arrays]
+        told = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+        body = b"".join([MAGIC, len(told).to_bytes(4, "little"), told, *(np.ascontiguousarray(array).tobytes() for array in arrays)])
+        return body + hashlib.sha256(body).digest()
 
     @classmethod
     def load(cls, weights: bytes) -> "Model":
         """Read a model from its bytes. Raises `BadWeights` (a ValueError) when they are not in the layout of docs/learned.md."""
-        raise NotImplementedError
+        header, arrays = _taken_apart(bytes(weights))
+        try:
+            if header["spec"] != SPEC:
+                raise BadWeights(f"These weights are of features {header['spec']}, not {SPEC}.")
+            left = iter(arrays)
+            columns, idf = next(left), next(left)
+            heads = {
+                name: Head(tuple(map(str, told["classes"])), next(left), next(left), Platt.of_json(told["platt"]))
+                for name in ("approve", "category", "severity") if (told := header["heads"].get(name))
+            }
+            past = novelty.Past.made_of(header["past"], left) if header["past"] else None
+        except (KeyError, TypeError, StopIteration, IndexError) as error:
+            raise BadWeights(f"The header of these weights makes no sense ({type(error).__name__}).") from None
+        model = cls(columns, idf, past=past, **heads)
+        model.check()
+        return model
 
-    def dump(self) -> bytes:
-        """Return the model as bytes; the same model gives the same bytes."""
-        raise NotImplementedError
+    def check(self) -> None:
+        """Raise `BadWeights` unless all parts fit each other and every number is one."""
+        width = len(self.columns)
+        fits = self.columns.dtype == np.dtype("<u4") and self.columns.ndim == 1 and self.idf.shape == (width,)
+        fits = fits and bool(np.all(self.columns[1:] > self.columns[:-1])) and bool(np.isfinite(self.idf).all())
+        for head in (self.approve, self.category, self.severity):
+            if head is not None:
+                lines = 1 if len(head.classes) == 2 else len(head.classes)
+                fits = fits and len(head.classes) >= 2 and head.weights.shape == (lines, width) and head.bias.shape == (lines,)
+                fits = fits and bool(np.isfinite(head.weights).all() and np.isfinite(head.bias).all()) and head.platt.is_sound()
+        if self.past is not None:
+            fits = fits and self.past.fits(width)
+        if not fits:
+            raise BadWeights("The parts of these weights do not fit each other.")
 
-    def speak(self, vectors: Sequence[bytes]) -> list[Said]:
-        """Say what the model thinks of each vector (`features.of`), in order. About 0.1 ms each in batches of 250."""
-        raise NotImplementedError
+
+def gathered(vectors: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """Return (places, counts, starts) of vectors one after the other; row n lies from starts[n] to starts[n + 1]."""
+    starts = np.zeros(len(vectors) + 1, dtype=np.int64)
+    np.cumsum([len(one) // 4 for one in vectors], out=starts[1:])
+    places, counts = unpacked(b"".join(vectors))
+    return places, counts, starts
+
+
+def weighted(
+    places: NDArray[np.int64], counts: NDArray[np.float32], starts: NDArray[np.int64], columns: NDArray[np.uint32], idf: Floats
+) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
+    """Return tf-idf rows over the columns, each block of a row of length one, and the share of each row's weight outside the columns.
+
+    Weight of a feature: (1 + ln count) * idf, as in Salton and Buckley (1988); what was never seen weighs as the rarest that was.
+    """
+    at = np.searchsorted(columns, places)
+    at[at == len(columns)] = 0
+    known = columns[at] == places if len(columns) else np.zeros(len(places), dtype=bool)
+    rarest = float(idf.max()) if len(idf) else 1.0
+    values = (1 + np.log(counts)) * np.where(known, idf[at] if len(idf) else 0.0, rarest)
+    row_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    block_of = row_of * len(BLOCKS) + (places >> BITS)
+    length = np.sqrt(np.bincount(block_of, weights=values * values, minlength=(len(starts) - 1) * len(BLOCKS)))
+    values = (values / np.maximum(length[block_of], 1e-12)).astype(np.float32)
+    squares = values.astype(np.float64) ** 2
+    whole = np.bincount(row_of, weights=squares, minlength=len(starts) - 1)
+    unknown = np.bincount(row_of, weights=np.where(known, 0.0, squares), minlength=len(starts) - 1) / np.maximum(whole, 1e-12)
+    new_starts = np.concatenate([[0], np.cumsum(np.bincount(row_of[known], minlength=len(starts) - 1))])
+    rows = sparse.csr_matrix((values[known], at[known], new_starts), shape=(len(starts) - 1, len(columns)))
+    return rows, unknown
+
+
+def _best(head: Head | None, rows: sparse.csr_matrix) -> list[tuple[str, float | None]]:
+    if head is None:
+        return [("", None)] * rows.shape[0]
+    chances = head.chances(rows)
+    best = chances.argmax(axis=1)
+    return [(head.classes[one], float(chances[at, one])) for at, one in enumerate(best)]
+
+
+def _taken_apart(weights: bytes) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+    if not len(MAGIC) + 36 < len(weights) <= LARGEST or weights[: len(MAGIC)] != MAGIC:
+        raise BadWeights("These are no weights.")
+    body, digest = weights[:-32], weights[-32:]
+    if hashlib.sha256(body).digest() != digest:
+        raise BadWeights("These weights are damaged.")
+    at = len(MAGIC) + 4
+    length = int.from_bytes(body[len(MAGIC) : at], "little")
+    if length > min(_LARGEST_HEADER, len(body) - at):
+        raise BadWeights("The header of these weights is too long.")
+    try:
+        header = json.loads(body[at : at + length])
+        told = [(str(kind), [int(size) for size in shape]) for kind, shape in header["arrays"]]
+    except (ValueError, KeyError, TypeError):
+        raise BadWeights("The header of these weights cannot be read.") from None
+    at += length
+    arrays = []
+    for kind, shape in told:
+        if kind not in _TYPES or any(size < 0 for size in shape) or len(shape) > 2:
+            raise BadWeights("These weights hold something that is no array of numbers.")
+        dtype = np.dtype(kind)
+        count = 1
+        for size in shape:
+            count *= size
+        if count * dtype.itemsize > len(body) - at:
+            raise BadWeights("These weights end too early.")
+        arrays.append(np.frombuffer(body, dtype=dtype, count=count, offset=at).reshape(shape))
+        at += count * dtype.itemsize
+    if at != len(body):
+        raise BadWeights("These weights go on too long.")
+    return header, arrays
