@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.renderers import JSONRenderer
 
-from escalations import errors, wire
+from escalations import errors, streaming, wire
 from escalations.models import Incident
 from escalations.states import Status
 
@@ -71,6 +71,8 @@ def door(view: type[Door], *, waits: frozenset[str] = frozenset()) -> Callable[.
     def run(request: HttpRequest, kwargs: dict[str, Any]) -> tuple[HttpResponse, Later | None]:
         response = synchronous(request, **kwargs)
         response.render()
+        if file := getattr(response, "file", None):
+            return streaming.answer(request, file.parts, content_type=file.content_type, name=file.name), None
         answer = HttpResponse(response.content, status=response.status_code, headers=dict(response.items()))
         later = getattr(response, "later", None)
         if later is None and request.method in waits and response.status_code in (200, 201):
@@ -90,7 +92,8 @@ def door(view: type[Door], *, waits: frozenset[str] = frozenset()) -> Callable[.
                 answer.content = await in_thread(request, _rendered, later.then)
         except Exception as error:  # noqa: BLE001 - whatever it is becomes a problem
             answer = problems.answer(problems.as_error(error))
-        answer["Content-Length"] = str(len(answer.content))
+        if not answer.streaming:
+            answer["Content-Length"] = str(len(answer.content))
         return answer
 
     route.cls = view  # type: ignore[attr-defined]

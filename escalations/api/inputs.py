@@ -172,6 +172,15 @@ class AckIn(Strict):
     detail = Text(max_length=20_000, required=False)
 
 
+class OutcomeIn(Strict):
+    """What was learned later of a decision."""
+
+    outcome = Choice(["right", "wrong", "resolved"])
+    how = Choice(["feedback", "complaint", "correction"], required=False)
+    detail = Text(max_length=20_000, required=False)
+    complaint = Text(max_length=36, blank=False, one_line=True, required=False)
+
+
 class LimitsIn(Strict):
     """What a run may use up. What is left out has no limit, but for `repeats`, which is then 5."""
 

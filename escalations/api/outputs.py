@@ -66,6 +66,22 @@ class AcknowledgedOut(serializers.Serializer):
     at = serializers.DateTimeField()
 
 
+class ReportedByOut(serializers.Serializer):
+    kind = serializers.ChoiceField(["person", "source"])
+    id = serializers.CharField()
+
+
+class OutcomeReportOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    incident = serializers.UUIDField()
+    outcome = serializers.ChoiceField(["right", "wrong", "resolved"])
+    how = serializers.ChoiceField(["feedback", "complaint", "correction", "ack"])
+    detail = serializers.CharField()
+    complaint = serializers.UUIDField(allow_null=True, help_text="The incident that complains.")
+    by = ReportedByOut()
+    at = serializers.DateTimeField()
+
+
 class IncidentOut(serializers.Serializer):
     id = serializers.UUIDField()
     status = serializers.ChoiceField(Status.values)

@@ -4,7 +4,7 @@ from django.urls import path, re_path
 
 from . import docs, problems
 from .doors import door
-from .views import afterwards, incidents, sessions
+from .views import afterwards, feedback, incidents, sessions
 
 urlpatterns = [
     path("v1/incidents", door(incidents.Incidents, waits=frozenset({"POST"})), name="incidents"),
@@ -14,6 +14,8 @@ urlpatterns = [
     path("v1/incidents/<uuid:pk>/context", door(afterwards.MoreContext), name="context"),
     path("v1/incidents/<uuid:pk>/withdraw", door(afterwards.Withdrawal), name="withdraw"),
     path("v1/incidents/<uuid:pk>/ack", door(afterwards.Acknowledgement), name="ack"),
+    path("v1/incidents/<uuid:pk>/feedback", door(feedback.Outcome), name="outcome"),
+    path("v1/feedback", door(feedback.Feedback), name="feedback"),
     path("v1/proposals/<uuid:pk>/decision", door(afterwards.Deciding), name="decision"),
     path("v1/sessions", door(sessions.Sessions), name="sessions"),
     path("v1/sessions/<uuid:pk>", door(sessions.OneSession), name="session"),

@@ -1,0 +1,198 @@
+"""What was proposed, what a person made of it and what came of that, one row a decision, oldest first.
+
+Read in batches by key, so that no cursor and no transaction stays open and a million rows need no more memory than one batch. Of a
+batch, first only which rows there are and how large they lie in the database; then as many at once as are small enough together.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, Func, IntegerField, Q, QuerySet
+from django.db.models.functions import Coalesce
+
+from escalations.models import Decision, Incident, OutcomeReport, Proposal, Role, Signature
+from escalations.states import State
+from escalations.wire import moment
+
+BATCH = 500  # rows looked at together
+HEAVIEST = 1_000_000  # bytes, as they lie compressed, that are read at once; a single row may be more
+DECIDED = (State.APPROVED, State.EDITED, State.REJECTED, State.ANSWERED, State.EXPIRED)
+WEIGHED = ("incident__payload", "incident__context", "incident__body", "content")
+# What an incident says of itself, under the names by which it was posted.
+SAID = ("kind", "title", "body", "environment", "customer", "payload", "context")
+WHOSE = ("fingerprint", "external_id", "on_behalf_of", "session")  # whom and what it is about: left out of what is redacted
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which decisions: settled from `since` until before `until`, by `role` where one is named. Test keys' are never among them."""
+
+    until: datetime
+    since: datetime | None = None
+    role: Role | None = None
+
+    @property
+    def said(self) -> dict[str, str | None]:
+        """Return the same for the audit record."""
+        return {"since": moment(self.since), "until": moment(self.until), "role": self.role.name if self.role else None}
+
+    def rows(self) -> QuerySet[Proposal]:
+        """Return the proposals, in no order yet."""
+        found = Proposal.objects.filter(settled_at__lt=self.until, test=False, state__in=DECIDED)
+        if self.since:
+            found = found.filter(settled_at__gte=self.since)
+        return found.filter(role=self.role) if self.role else found
+
+
+def batches(scope: Scope) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows, oldest first, some at a time: one query for each BATCH of them, and four for each part of it."""
+    last: tuple[datetime, UUID] | None = None
+    while True:
+        found = scope.rows()
+        if last is not None:
+            found = found.filter(Q(settled_at__gt=last[0]) | Q(id__gt=last[1]), settled_at__gte=last[0])
+        weight = sum((_bytes(name) for name in WEIGHED[1:]), _bytes(WEIGHED[0]))
+        keys = list(found.order_by("settled_at", "id").annotate(weight=weight).values_list("settled_at", "id", "weight")[:BATCH])
+        for ids in _parts(keys):
+            yield read(ids)
+        if len(keys) < BATCH:
+            return
+        last = keys[-1][:2]
+
+
+def _bytes(name: str) -> Any:
+    return Coalesce(Func(F(name), function="pg_column_size", output_field=IntegerField()), 0)
+
+
+def _parts(keys: Iterable[tuple[datetime, UUID, int]]) -> Iterator[list[UUID]]:
+    """Yield the ids in order, as many at once as are light enough together."""
+    part: list[UUID] = []
+    carried = 0
+    for _, pk, weight in keys:
+        if part and carried + weight > HEAVIEST:
+            yield part
+            part, carried = [], 0
+        part.append(pk)
+        carried += weight
+    if part:
+        yield part
+
+
+def read(ids: list[UUID]) -> list[dict[str, Any]]:
+    """Return what there is to say of these proposals, in their order. Three queries."""
+    found = (
+        Proposal.objects.filter(pk__in=ids)
+        .select_related("incident", "source", "role", "decision__acknowledgement")
+        .defer("incident__raw", "content", "args_schema", "policy", "rules")
+        .in_bulk()
+    )
+    signed: dict[UUID, list[tuple[int, str, str, bool]]] = defaultdict(list)
+    for pk, person, type_, method, there in Signature.objects.filter(proposal__in=ids).order_by("at").values_list(
+        "proposal_id", "person_id", "type", "method", "interactive"
+    ):
+        signed[pk].append((person, type_, method, there))
+    later: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    incidents = {one.incident_id for one in found.values()}
+    for said in OutcomeReport.objects.filter(incident__in=incidents).order_by("at", "pk"):
+        later[said.incident_id].append({
+            "outcome": said.outcome, "how": said.how, "detail": said.detail, "by": said.by_kind, "interactive": said.interactive,
+            "at": moment(said.at),
+        })
+    return [row_of(found[pk], signed[pk], later[found[pk].incident_id]) for pk in ids if pk in found and hasattr(found[pk], "decision")]
+
+
+def row_of(proposal: Proposal, signed: list[tuple[int, str, str, bool]], later: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one row. No queries.
+
+    `teaches` says whether a person who was there decided it, one who signed at the page or in a chat, or by a token marked so: what
+    rules, the clock and unattended tokens settle says nothing of what a person would do.
+    """
+    decision = proposal.decision
+    acknowledged = getattr(decision, "acknowledgement", None)
+    methods = [(method, there) for person, type_, method, there in signed if person == decision.person_id and type_ == decision.type]
+    method, there = methods[-1] if methods else ("", False)
+    return {
+        "v": 1,
+        "proposal": str(proposal.pk),
+        "incident_id": str(proposal.incident_id),
+        "source": proposal.source.name,
+        "role": proposal.role.name if proposal.role else None,
+        "kind": proposal.kind,
+        "revision": proposal.revision,
+        "author": proposal.author,
+        "severity": proposal.severity,
+        "category": proposal.category,
+        "risk": proposal.risk,
+        "floor": proposal.floor,
+        "triggers": proposal.trigger_names,
+        "received_at": moment(proposal.incident.received_at),
+        "routed_at": moment(proposal.routed_at),
+        "decided_at": moment(decision.decided_at),
+        "incident": posted(proposal.incident) | {"proposal": proposed(proposal)},
+        "decision": {
+            "type": decision.type,
+            "by": {"kind": decision.by_kind, "name": decision.by_name},
+            "method": method,
+            "reason": decision.reason,
+            "action": decision.action or None,
+            "args": decision.args,
+            "draft": decision.draft,
+            "message": decision.message,
+            "retry": decision.retry,
+        },
+        "changes": changed(proposal, decision),
+        "acknowledged": {"result": acknowledged.result, "detail": acknowledged.detail} if acknowledged else None,
+        "outcomes": later,
+        "teaches": decision.by_kind == "person" and there,
+    }
+
+
+def posted(incident: Incident) -> dict[str, Any]:
+    """Return what was posted, without what stands there for nothing. No queries."""
+    said = {name: getattr(incident, name) for name in (*SAID, *WHOSE)} | {"severity": incident.claimed_severity}
+    return {name: value for name, value in said.items() if value not in (None, "", {}, [])}
+
+
+def proposed(proposal: Proposal) -> dict[str, Any] | None:
+    """Return what was proposed, with what its author said of it; None where there was nothing but the incident. No queries."""
+    said = {"action": proposal.action, "args": proposal.args, "draft": proposal.draft, "description": proposal.description}
+    said = {name: value for name, value in said.items() if value not in (None, "")} | proposal.claims
+    return said if "action" in said or "draft" in said else None
+
+
+def changed(proposal: Proposal, decision: Decision) -> list[dict[str, Any]]:
+    """Return what an edit changed: [{"path", "from", "to"}] with RFC 6901 pointers; a side that has no such value leaves it out."""
+    if decision.type != "edit":
+        return []
+    before = {"action": proposal.action or None, "args": proposal.args, "draft": proposal.draft}
+    after = {"action": decision.action or None, "args": decision.args, "draft": decision.draft}
+    return list(differences(before, after))
+
+
+def differences(before: Any, after: Any, path: str = "") -> Iterator[dict[str, Any]]:
+    """Yield where two JSON values differ, leaf by leaf; lists of another length differ as a whole."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in sorted(before.keys() | after.keys()):
+            here = f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
+            if name not in after:
+                yield {"path": here, "from": before[name]}
+            elif name not in before:
+                yield {"path": here, "to": after[name]}
+            else:
+                yield from differences(before[name], after[name], here)
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield from differences(one, other, f"{path}/{number}")
+    elif not _same(before, after):
+        yield {"path": path, "from": before, "to": after}
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Say whether two leaves are the same JSON: 1 and true are not, 1 and 1.0 are."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)
