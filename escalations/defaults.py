@@ -9,14 +9,15 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.db.models import Model
 
-from escalations import audit
+from escalations import audit, clock
 from escalations.floors.triggers import DEFAULT_SETTINGS
 from escalations.guidance import GUIDANCE
-from escalations.models import Category, EscalationPolicy, EscalationStep, Role, RoutingRule, Trigger, WakeUp
+from escalations.instructions import EXAMPLES, INSTRUCTIONS
+from escalations.models import Category, EscalationPolicy, EscalationStep, PromptVersion, Role, RoutingRule, Trigger, WakeUp
 from escalations.models.people import AUDITOR, MANAGER, QUEUE_MANAGER
 from escalations.policies import versions
 from escalations.queue import JOBS
-from escalations.states import Fallback, Floor, Sensitive
+from escalations.states import Fallback, Floor, PromptState, Sensitive
 
 ROLES: dict[str, str] = {
     QUEUE_MANAGER: "Takes what nobody else is asked for, and sends it on.",
@@ -200,6 +201,12 @@ RULES: tuple[Rule, ...] = (
         "Nothing runs when these are acknowledged; a demo source's noise need not wake anybody when an engine is sure.",
         None, None, Floor.AUTO, "threshold", 0.8, True,
     ),
+    Rule(
+        -1000, "What a lane has earned",  # below all that anybody writes, so that it never disagrees with a rule of equal priority
+        'incident.kind in ["action", "draft", "exception", "alert"]',
+        "Lets go only what a lane has earned, by evidence a manager signed; every other rule, trigger and floor stands above it.",
+        None, None, Floor.AUTO, "lane",
+    ),
 )
 
 
@@ -207,7 +214,7 @@ RULES: tuple[Rule, ...] = (
 def install() -> None:
     """Add what is missing. Safe to run at every start, twice at once, and after administrators changed things.
 
-    Costs seven queries when nothing is missing.
+    Costs eight queries when nothing is missing.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
@@ -218,6 +225,7 @@ def install() -> None:
     # A rule may be renamed or archived but never deleted: where there is one, this is no new database.
     if not RoutingRule.objects.exists():
         _rules(roles, categories)
+    _prompt()
     WakeUp.objects.bulk_create([WakeUp(kind=kind) for kind in JOBS], ignore_conflicts=True)
 
 
@@ -288,6 +296,15 @@ def _rules(roles: dict[str, Role], categories: dict[str, Category]) -> None:
         )
         versions.record(rule, actor=audit.SYSTEM, why="Installed.")
         _record("rule.saved", rule)
+
+
+def _prompt() -> None:
+    """What the model is told until somebody writes another version."""
+    if not PromptVersion.objects.exists():
+        version = PromptVersion.objects.create(
+            number=1, state=PromptState.LIVE, instructions=INSTRUCTIONS, examples=EXAMPLES, why="Installed.", promoted_at=clock.now()
+        )
+        _record("prompt.saved", version)
 
 
 def _record(action: str, row: Model) -> None:

@@ -18,6 +18,7 @@ from escalations import notify as notices
 from escalations import queue
 from escalations import replay as replaying
 from escalations import route as routing
+from escalations.classify import comparing
 from escalations.classify import redraft as redrafting
 from escalations.notify import slack as chats
 
@@ -61,6 +62,17 @@ def replay(*_: object) -> None:
             queue.wake("replay")
 
     _guarded("replay", work)
+
+
+def compare(*_: object) -> None:
+    """Ask two versions of the prompt about one page of past decisions, and go to the end of the line for the rest."""
+
+    def work() -> None:
+        queue.woken("compare")
+        if comparing.run_slice():
+            queue.wake("compare")
+
+    _guarded("compare", work)
 
 
 def heartbeat(*_: object) -> None:

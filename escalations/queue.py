@@ -17,7 +17,7 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from escalations import clock, standstill
-from escalations.models import Delivery, Heartbeat, Notice, Replay, SlackMessage, SlackPress, WakeUp, Work
+from escalations.models import Delivery, Heartbeat, Notice, PromptTrial, Replay, SlackMessage, SlackPress, WakeUp, Work
 from escalations.states import ReplayState, Sending, Stage
 
 JOBS = {  # kind -> where its job lies, in pipeline order
@@ -27,6 +27,7 @@ JOBS = {  # kind -> where its job lies, in pipeline order
     "deliver": "escalations.jobs.deliver",
     "notify": "escalations.jobs.notify",
     "replay": "escalations.jobs.replay",
+    "compare": "escalations.jobs.compare",
     "heartbeat": "escalations.jobs.heartbeat",
 }
 STAGES = {"classify": Stage.CLASSIFY, "route": Stage.ROUTE, "redraft": Stage.REDRAFT}  # the kinds that work on Work
@@ -197,6 +198,8 @@ def wake_due() -> list[str]:
         due.append("notify")
     if replays_due(now).exists():
         due.append("replay")
+    if comparisons_due(now).exists():
+        due.append("compare")
     if "deliver" in due and standstill.is_stopped():
         due.remove("deliver")
     return [kind for kind in due if wake(kind)]
@@ -217,6 +220,12 @@ def chats_due(now: datetime) -> bool:
 def replays_due(now: datetime) -> QuerySet[Replay]:
     """Return the replays that are to be worked on: none while one is, for they run one after the other."""
     open_ones = Replay.objects.filter(state__in=[ReplayState.WAITING, ReplayState.RUNNING])
+    return open_ones.filter(~Exists(open_ones.filter(lease_until__gte=now)), next_try_at__lte=now)
+
+
+def comparisons_due(now: datetime) -> QuerySet[PromptTrial]:
+    """Return the comparisons of prompts that are to be worked on: none while one is, for they share one budget of tokens."""
+    open_ones = PromptTrial.objects.filter(state__in=[ReplayState.WAITING, ReplayState.RUNNING])
     return open_ones.filter(~Exists(open_ones.filter(lease_until__gte=now)), next_try_at__lte=now)
 
 

@@ -1,14 +1,13 @@
 """What was decided in similar cases: the same failure or request first, then the same action with the nearest args."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from escalations.floors.provenance import leaves
-from escalations.floors.spotting import form_of
+from escalations.floors import likeness
+from escalations.floors.likeness import flat, nearness
 from escalations.models import Incident, Person, Proposal
 from escalations.states import UNDECIDED
 
@@ -20,8 +19,6 @@ NEAREST = 3
 LOOKED_THROUGH = 50  # decisions, newest first, among which the nearest are looked for
 BOUND = 300  # of the same action, newest first, among which those are that this person may read
 CITED = 3
-MOST_LEAVES = 60
-LONGEST = 2_000  # characters of a text that are compared
 HEAVY = ("content", "rules", "policy", "args_schema", "description", "claims", "triggers")  # not told of a decision that is cited
 
 
@@ -51,17 +48,17 @@ def nearest(proposal: Proposal, person: Person) -> list[Precedent]:
         .order_by("-settled_at")
         .values_list("pk", "args", "draft")
     )
-    here = _flat(proposal.args, proposal.draft)
+    here = flat(proposal.args, proposal.draft)
     found: dict[UUID, tuple[bool, float]] = {}  # whether the fingerprint is the same, and how near
     fingerprint = proposal.incident.fingerprint
     if fingerprint:
         newest = Incident.objects.filter(source_id=proposal.source_id, fingerprint=fingerprint).order_by("-id")
         ids = list(newest.values_list("id", flat=True)[:LOOKED_THROUGH])
         alike = decided.filter(incident_id__in=ids)[:LOOKED_THROUGH]
-        found = {pk: (True, nearness(here, _flat(args, draft))) for pk, args, draft in alike}
+        found = {pk: (True, nearness(here, flat(args, draft))) for pk, args, draft in alike}
     if len(found) < NEAREST:
         same_action = decided.filter(pk__in=_newest_of(proposal))[:LOOKED_THROUGH]
-        found |= {pk: (False, nearness(here, _flat(args, draft))) for pk, args, draft in same_action if pk not in found}
+        found |= {pk: (False, nearness(here, flat(args, draft))) for pk, args, draft in same_action if pk not in found}
     best = sorted(found, key=lambda pk: (not found[pk][0], -round(found[pk][1], 2)))[:NEAREST]  # stable: newest first
     whole = Proposal.objects.select_related("decision").defer(*HEAVY).in_bulk(best) if best else {}
     return [cited(proposal, whole[pk], *found[pk], veil.of(person, [whole[pk], proposal])) for pk in best]
@@ -73,18 +70,12 @@ def _newest_of(proposal: Proposal) -> QuerySet:
     return settled.order_by("-settled_at").values("pk")[:BOUND]
 
 
-def nearness(here: dict[str, Any], there: dict[str, Any]) -> float:
-    """Return how near the leaves of two proposals are, 0 to 1."""
-    paths = len(here.keys() | there.keys())
-    return sum(_near(one, there[path]) for path, one in here.items() if path in there) / paths if paths else 1.0
-
-
 def cited(now: Proposal, then: Proposal, same_fingerprint: bool, near: float, over: Veil) -> Precedent:
     """Return a precedent with what makes it near, leaf by leaf."""
-    here, there = _flat(now.args, now.draft), _flat(then.args, then.draft)
+    here, there = flat(now.args, now.draft), flat(then.args, then.draft)
     out = Precedent(then, near, same_fingerprint, veil=over)
     for path in dict.fromkeys([*here, *there]):
-        if path in here and path in there and _near(here[path], there[path]) == 1:
+        if path in here and path in there and likeness.near(here[path], there[path]) == 1:
             out.same.append(path)
         else:
             out.other.append((path, _short(there.get(path)), _short(here.get(path))))
@@ -93,30 +84,6 @@ def cited(now: Proposal, then: Proposal, same_fingerprint: bool, near: float, ov
     return out
 
 
-def _flat(args: Any, draft: Any) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for part in (args, draft):
-        out |= dict(_first(leaves(part) if part else (), MOST_LEAVES))
-    out.pop("format", None)
-    return out
-
-
-def _near(here: Any, there: Any) -> float:
-    if here == there and type(here) is type(there):
-        return 1.0
-    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (here, there))
-    if numbers:
-        return 1.0 if here == there else 0.9 * max(0.0, 1 - abs(here - there) / max(abs(here), abs(there)))
-    if isinstance(here, str) and isinstance(there, str):
-        one, two = set(form_of(here[:LONGEST])), set(form_of(there[:LONGEST]))
-        return 0.9 * len(one & two) / len(one | two) if one | two else 0.0
-    return 0.0
-
-
 def _short(value: Any) -> str:
     said = "nothing" if value is None else plain(value)
     return said if len(said) <= 60 else f"{said[:60]}…"
-
-
-def _first(rows: Iterable[Any], most: int) -> list[Any]:
-    return [row for row, _ in zip(rows, range(most), strict=False)]

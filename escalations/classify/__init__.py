@@ -18,9 +18,11 @@ from escalations.floors.facts import facts_of
 from escalations.models import Category, Classification, Work
 from escalations.states import Stage
 
-from . import breaker, conversation, llm, rules
+from . import breaker, conversation, llm, nearest, prompting, rules
 from .conversation import Question
 from .llm import Triage
+from .nearest import Past
+from .prompting import Prompt
 from .word import Word
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,8 @@ def run_rules(limit: int = SPOKEN_AT_ONCE) -> int:
 def _classify(works: Sequence[Work]) -> None:
     """Let every engine speak on each work, and write what they said as soon as it is complete."""
     categories = dict(Category.objects.order_by("name").values_list("name", "description")) if conversation.is_on() else {}
+    prompt = prompting.live() if categories else prompting.BUILT_IN
+    past = nearest.of_works(works, prompt.examples) if categories else {}
     done: list[Spoken] = []
     asked: list[tuple[Spoken, Question[Triage]]] = []
     with _Watch() as watch:
@@ -63,7 +67,7 @@ def _classify(works: Sequence[Work]) -> None:
             if work.attempts > queue.MAX_ATTEMPTS:
                 done.append((work, [Word(engine="rules", error=GAVE_UP)]))
                 continue
-            spoken, question = _by_rules(work, categories)
+            spoken, question = _by_rules(work, categories, prompt, past.get(work.pk, []))
             if question is None:
                 done.append(spoken)
             else:
@@ -72,7 +76,9 @@ def _classify(works: Sequence[Work]) -> None:
     _by_model(asked)
 
 
-def _by_rules(work: Work, categories: dict[str, str]) -> tuple[Spoken, Question[Triage] | None]:
+def _by_rules(
+    work: Work, categories: dict[str, str], prompt: Prompt, past: list[Past]
+) -> tuple[Spoken, Question[Triage] | None]:
     """Return the rules' word and what the model is to be asked, if there is one. No item's fault is another's: nothing raises."""
     words: list[Word] = []
     try:
@@ -86,7 +92,7 @@ def _by_rules(work: Work, categories: dict[str, str]) -> tuple[Spoken, Question[
             words.append(Word(engine=llm.ENGINE, error="The model was not asked: there are no categories."))
         return (work, words), None
     try:
-        return (work, words), llm.question_for(facts, categories)
+        return (work, words), llm.question_for(facts, categories, prompt, past)
     except Exception as error:  # as above; what could not be masked is not sent
         log.exception("preparing a question for the model failed", extra={"incident": str(work.incident_id)})
         return (work, [*words, Word(engine=llm.ENGINE, error=f"The model was not asked ({type(error).__name__}).")]), None

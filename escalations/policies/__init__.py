@@ -45,6 +45,7 @@ from .people import (
     save_role,
 )
 from .preview import Preview, preview
+from .prompts import check_prompt, promote_prompt, save_prompt
 from .rules import (
     MOST_LIVE,
     SAVED_MEANWHILE,
@@ -105,6 +106,7 @@ __all__ = [
     "check_mute",
     "check_person",
     "check_policy",
+    "check_prompt",
     "check_role",
     "check_rule",
     "check_source",
@@ -130,6 +132,7 @@ __all__ = [
     "mint_token",
     "preview",
     "promote",
+    "promote_prompt",
     "public_holidays",
     "quiet",
     "reactivate",
@@ -146,6 +149,7 @@ __all__ = [
     "save_mute",
     "save_person",
     "save_policy",
+    "save_prompt",
     "save_role",
     "save_rule",
     "save_source",

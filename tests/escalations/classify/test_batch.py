@@ -181,7 +181,7 @@ def test_both_engines_write_their_word(model):
 
     said = words(work)
     assert set(said) == {"rules", "llm"}
-    assert (said["llm"].version, said["llm"].error, said["llm"].confidence) == ("fake-1", "", 0.9)
+    assert (said["llm"].version, said["llm"].error, said["llm"].confidence) == ("fake-1, prompt 1", "", 0.9)
     assert (said["llm"].tokens_in, said["llm"].tokens_out) == (100, 20)
     assert said["llm"].sure is False
     work.refresh_from_db()
