@@ -25,8 +25,10 @@ class Agreement:
 def cohen(pairs: Iterable[tuple[str, str]], level: float = 0.95) -> Agreement:
     """Return how far the two of each pair agree (first said, second said).
 
-    J. Cohen, "A coefficient of agreement for nominal scales", Educational and Psychological Measurement 20 (1960), 37–46; its standard error from J. L. Fleiss,
-    J. Cohen, B. S. Everitt, "Large sample standard errors of kappa and weighted kappa", Psychological Bulletin 72 (1969), 323–327.
+    J. Cohen, "A coefficient of agreement for nominal scales", Educational and Psychological Measurement 20 (1960), 37–46; its standard
+    error from J. L. Fleiss, J. Cohen, B. S. Everitt, "Large sample standard errors of kappa and weighted kappa", Psychological
+    Bulletin 72 (1969), 323–327.
+
     Where all agree that error is 0, which nobody should believe of seven: the lower end then comes from Clopper and Pearson's
     interval of the share on which they agree.
     """

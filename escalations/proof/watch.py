@@ -6,8 +6,8 @@ Three alarms, each by itself:
   as a watched decision): when its bound at the grant's delta is above alpha, what the grant was given for no longer holds.
 * **a change.** Old evidence would outvote a world that has just broken. So audits since the grant are also watched from every moment
   anew: a Shiryaev–Roberts e-detector against "it errs at most alpha" (J. Shin, A. Ramdas, A. Rinaldo, "E-detectors: a nonparametric
-  framework for sequential change detection", New England Journal of Statistics in Data Science 2 (2024), 229–260), mixed over a few worse error
-  rates. While the error is at most alpha it gives a false alarm after `PATIENCE` audits on average at the earliest.
+  framework for sequential change detection", New England Journal of Statistics in Data Science 2 (2024), 229–260), mixed over a few
+  worse error rates. While the error is at most alpha it gives a false alarm after `PATIENCE` audits on average at the earliest.
   What went alone is watched the same way, an item counted right until harm shows: that can only be too kind, so it speaks only against.
 * **a high-risk one.** One audited or harmed item of high risk that is wrong.
 """
