@@ -41,6 +41,7 @@ SAID = {
     "proposal.pushed_back": "Could not be dealt with when it was due: put back",
     "chat.refused": "A button in a chat was pressed, and refused",
     "outcome.acknowledged": "The agent acknowledged the outcome",
+    "outcome.reported": "Told what came of it",
     "delivery.opened": "An outcome was put in the outbox",
     "delivery.sent": "The outcome was delivered",
     "delivery.given_up": "Delivery was given up",
@@ -54,7 +55,7 @@ TONES = {"proposal.expired": "bad", "proposal.hold_fell": "bad", "delivery.given
 # Facts that say nothing to a person, or that the line says already.
 QUIET = frozenset(
     {"version", "signed_digest", "args_digest", "body_digest", "digest", "delivery", "source", "kind", "comment", "question"}
-    | {"interactive", "method", "state", "policy_version", "role_why", "item", "sanitised", "test", "late_ms", "rule_version"}
+    | {"interactive", "method", "state", "policy_version", "role_why", "item", "sanitised", "test", "late_ms", "rule_version", "report"}
 )
 NOBODYS = frozenset({"incident.settled"})  # what follows from something else, told before it with whose it was
 FACTS = {

@@ -2,7 +2,25 @@
 
 from django.urls import path
 
-from .views import acts, autonomy, desk, group, held, inbox, live, proposal, records, run, runs, saved, stop, strip, tokens, you
+from .views import (
+    acts,
+    autonomy,
+    desk,
+    feedback,
+    group,
+    held,
+    inbox,
+    live,
+    proposal,
+    records,
+    run,
+    runs,
+    saved,
+    stop,
+    strip,
+    tokens,
+    you,
+)
 
 app_name = "reviews"
 urlpatterns = [
@@ -15,6 +33,8 @@ urlpatterns = [
     path("proposals/<uuid:pk>/acts/", acts.act, name="acts"),
     path("proposals/<uuid:pk>/strip/", strip.show, name="strip"),
     path("incidents/<uuid:pk>/", records.incident, name="incident"),
+    path("incidents/<uuid:pk>/outcome/", feedback.outcome, name="outcome"),
+    path("feedback/", feedback.show, name="feedback"),
     path("held/", held.show, name="held"),
     path("groups/", group.show, name="group"),
     path("desk/", desk.show, name="desk"),

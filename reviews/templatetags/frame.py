@@ -27,7 +27,7 @@ class Place:
 PLACES = [
     # label, URL name, letter, names of the views that belong to it
     ("Inbox", "reviews:inbox", "i", {"inbox", "proposal", "group"}),
-    ("Settled", "reviews:settled", "s", {"settled", "incident"}),
+    ("Settled", "reviews:settled", "s", {"settled", "incident", "outcome", "feedback"}),
     ("Runs", "reviews:runs", "r", {"runs", "run", "run_replay", "run_acts", "stop_runs"}),
     ("Desk", "reviews:desk", "d", {"desk"}),
     ("Lanes", "reviews:autonomy", "l", {"autonomy", "lane", "lane_grant", "lane_withdraw", "lane_target"}),

@@ -5,11 +5,12 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
 from django.views.decorators.http import require_GET, require_POST
 
-from escalations.models import Source
+from escalations.models import Incident, Source
 from escalations.states import SETTLED
 
-from .. import dossier, export, settled, story, veil
-from ..access import incident_for
+from .. import dossier, export, feedback, settled, story, veil
+from ..access import incident_for, sees_everything
+from ..feedback import OutcomeForm
 from ..order import Cursor
 from ..partials import page, part
 from ..run_page import run_of
@@ -19,7 +20,12 @@ from .inbox import number
 @require_GET
 def incident(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show everything that happened to one incident, oldest first."""
-    found = incident_for(request.user, pk)
+    return drawn(request, incident_for(request.user, pk))
+
+
+def drawn(request: HttpRequest, found: Incident, form: OutcomeForm | None = None, *, status: int = 200) -> HttpResponse:
+    """Return the story, with what was typed about what came of it and was not taken."""
+    told = story.story_of(found)
     return page(
         request,
         "reviews/incident.html",
@@ -27,11 +33,15 @@ def incident(request: HttpRequest, pk: UUID) -> HttpResponse:
             "incident": found,
             "run": run_of(found, request.user),
             "veil": veil.of_incident(request.user, found),
-            "story": story.story_of(found),
+            "story": told,
+            "was_decided": any(hasattr(one, "decision") for one in told.proposals),
+            "outcomes": feedback.of_incident(found),
+            "form": form or OutcomeForm(),
             "context": dossier.context_of(found.context),
             "payload": dossier.text(found.payload),
             "customer": dossier.text(found.customer),
         },
+        status=status,
     )
 
 
@@ -50,6 +60,7 @@ def settled_list(request: HttpRequest) -> HttpResponse:
         "#listing",
         {
             "filters": filters,
+            "overseer": sees_everything(request.user),
             "listing": listing,
             "rows": listing.rows,
             "asked": listing.hits.asked if listing.hits else None,

@@ -22,6 +22,7 @@ from tests.factories import (
     SessionStepFactory,
     SourceFactory,
 )
+from tests.lanes import lane_with
 
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
 HEAVIEST = 150_000  # bytes of a page with everything it loads, as they are sent
@@ -36,9 +37,16 @@ PAGES = {
     "acts": None,
     "strip": None,
     "incident": "/incidents/{story}/",
+    "outcome": None,
+    "feedback": "/feedback/",
     "held": None,
     "group": "/groups/?source=billing-agent&fingerprint=fp",
     "desk": "/desk/",
+    "autonomy": "/autonomy/",
+    "lane": "/autonomy/{lane}/",
+    "lane_grant": None,
+    "lane_withdraw": None,
+    "lane_target": None,
     "live": None,
     "settled": "/settled/",
     "settled_file": None,
@@ -120,7 +128,8 @@ def room(ask, chief, colleague, troubles):
         settled.pk, person=colleague, type="approve", digest=settled.args_digest, version=settled.version, reason="fine"
     )
     run = watched()
-    known = {"run": run.pk, "pending": pending.pk, "settled": settled.pk, "story": settled.incident_id, "person": chief.pk}
+    lane = lane_with(source, "refund", right=30, wrong=2)
+    known = {"lane": lane.pk, "run": run.pk, "pending": pending.pk, "settled": settled.pk, "story": settled.incident_id, "person": chief.pk}
     return lambda name: SHOWN[name].format(**known)
 
 

@@ -32,6 +32,7 @@ class Fake:
         self.lose: set[str] = set()  # path endings whose answer is lost, once, after it was done
         self.acks: list[dict[str, Any]] = []
         self.contexts: list[dict[str, Any]] = []
+        self.reports: list[dict[str, Any]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -59,7 +60,8 @@ class Fake:
             if incident["status"] == "waiting" and self.decide is not None:
                 self.decide(incident)
             return httpx.Response(200, json=incident)
-        return {"ack": self.ack, "context": self.context, "withdraw": self.withdraw, "proposals": self.revise}[parts[2]](incident, body)
+        calls = {"ack": self.ack, "context": self.context, "withdraw": self.withdraw, "proposals": self.revise, "feedback": self.feedback}
+        return calls[parts[2]](incident, body)
 
     def post(self, body: dict[str, Any], key: str) -> httpx.Response:
         if key in self.keys:
@@ -79,6 +81,14 @@ class Fake:
         self.acks.append({"id": incident["id"], **body})
         incident["acknowledged"] = {**body, "at": in_utc(self.now)}
         return httpx.Response(200, json=incident)
+
+    def feedback(self, incident: dict[str, Any], body: dict[str, Any]) -> httpx.Response:
+        if incident["decision"] is None:
+            return problem(409, "nothing_decided")
+        same = [one for one in self.reports if (one["incident"], one["outcome"]) == (incident["id"], body["outcome"])]
+        if not same:
+            self.reports.append({"id": len(self.reports) + 1, "incident": incident["id"], "at": in_utc(self.now), **body})
+        return httpx.Response(200 if same else 201, json=same[0] if same else self.reports[-1])
 
     def context(self, incident: dict[str, Any], body: dict[str, Any]) -> httpx.Response:
         self.contexts.append(body["context"])

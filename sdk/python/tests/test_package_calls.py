@@ -298,3 +298,28 @@ def test_who_tries_for_long_says_so(fake, caplog):
     fake.troubles = [gone] * 12
     Hurried(fake, retry_for=3600).post_incident(ALERT)
     assert caplog.text.count("trying on") == 2 and KEY not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["threads", "event loop"])
+def test_what_came_of_it_is_said_once_however_often_the_answer_is_lost(fake, kind):
+    async def said(client):
+        return await client.feedback("incident-1", "wrong", how="complaint", detail="charged twice", complaint="incident-2")
+
+    fake.decides("approve")
+    client = Hurried(fake)
+    client.wait(client.post_incident(ALERT)["id"], deadline=5)
+    fake.lose = {"/feedback"}
+    if kind == "threads":
+        told = client.feedback("incident-1", "wrong", how="complaint", detail="charged twice", complaint="incident-2")
+    else:
+        told = asyncio.run(said(HurriedAsync(fake)))
+
+    assert told == fake.reports[0] and len(fake.reports) == 1
+    assert (told["outcome"], told["how"], told["detail"], told["complaint"]) == ("wrong", "complaint", "charged twice", "incident-2")
+
+
+def test_nothing_came_of_what_is_not_decided(fake):
+    client = Hurried(fake)
+    with pytest.raises(Conflict) as refused:
+        client.feedback(client.post_incident(ALERT)["id"], "right")
+    assert refused.value.code == "nothing_decided"

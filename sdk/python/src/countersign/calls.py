@@ -154,6 +154,15 @@ def ack(incident: str, result: str, args_digest: str | None, detail: str, until:
         raise
 
 
+def feedback(
+    incident: str, outcome: str, how: str | None, detail: str, complaint: str | None, until: Deadline
+) -> Flow[dict[str, Any]]:
+    """Say what came of it. The same said again is what was said first, so a try whose answer was lost is made again."""
+    body = {"outcome": outcome, "detail": detail[:20_000]}
+    body |= {name: said for name, said in (("how", how), ("complaint", complaint)) if said}
+    return (yield from exchange("POST", f"{INCIDENTS}/{_id(incident)}/feedback", json=body, until=until))
+
+
 # -- runs under watch
 
 

@@ -155,6 +155,17 @@ class Client(_Common, AsksPeople):
         """Say what was done with the outcome: "done" or "failed". Once. Returns the incident."""
         return self.run(calls.ack(incident, result, args_digest, detail, self._until(deadline)))
 
+    def feedback(
+        self, incident: str, outcome: str, *, how: str | None = None, detail: str = "", complaint: str | None = None,
+        deadline: float | None = None,
+    ) -> dict[str, Any]:
+        """Say what was learned later of what was decided: "right", "wrong" or "resolved". Returns the report as it was first made.
+
+        `how` is "feedback", "complaint" or "correction"; `complaint` the id of the incident that complains. Raises Conflict before
+        anything was decided.
+        """
+        return self.run(calls.feedback(incident, outcome, how, detail, complaint, self._until(deadline)))
+
     # -- runs under watch, call by call; `session()` does all of it
 
     def start_session(self, data: Mapping[str, Any], key: str | None = None, *, deadline: float | None = None) -> dict[str, Any]:
@@ -259,6 +270,13 @@ class AsyncClient(_Common, AsksPeopleAsync):
     ) -> dict[str, Any]:
         """As `Client.ack`."""
         return await self.run(calls.ack(incident, result, args_digest, detail, self._until(deadline)))
+
+    async def feedback(
+        self, incident: str, outcome: str, *, how: str | None = None, detail: str = "", complaint: str | None = None,
+        deadline: float | None = None,
+    ) -> dict[str, Any]:
+        """As `Client.feedback`."""
+        return await self.run(calls.feedback(incident, outcome, how, detail, complaint, self._until(deadline)))
 
     async def start_session(self, data: Mapping[str, Any], key: str | None = None, *, deadline: float | None = None) -> dict[str, Any]:
         """As `Client.start_session`."""
