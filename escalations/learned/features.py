@@ -1,7 +1,7 @@
 """One incident as numbers: which features it has, hashed, with how often each. Only what was posted; nothing that came later.
 
 A feature is a place below 2^22: three bits for its block (what sort of thing it is), nineteen for the hash of its name. Blocks are kept
-apart so that a long tool result does not drown the one argument that matters: `model` gives each block the same weight.
+apart so that a long tool result does not drown the one argument that matters: `model.weighted` evens them out.
 """
 
 import math

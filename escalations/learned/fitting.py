@@ -27,7 +27,7 @@ OF_A_CLASS = 3  # cases of a category before it is one
 COLUMNS = 65_536  # features that have a weight: the most frequent ones
 WORK = 1_500_000_000  # numbers times classes that one head may be fitted on: about twenty seconds; older cases are left out
 FOLDS = 4
-STRICTNESS = 4.0  # of the penalty, as scikit-learn's C
+STRICTNESS = 10.0  # of the penalty, as scikit-learn's C
 RUNGS = 20
 LANE_ENOUGH = 60  # later cases of a lane before it has rungs of its own
 

@@ -26,6 +26,7 @@ Floats = NDArray[np.float32]
 MAGIC = b"CSLEARN1"
 LARGEST = 512 * 1024 * 1024  # bytes of weights
 _LARGEST_HEADER = 4 * 1024 * 1024
+LENGTH = 2.0  # of a row
 _TYPES = ("<f4", "<u4", "<f2")
 
 
@@ -181,9 +182,10 @@ def gathered(vectors: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.fl
 def weighted(
     places: NDArray[np.int64], counts: NDArray[np.float32], starts: NDArray[np.int64], columns: NDArray[np.uint32], idf: Floats
 ) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
-    """Return tf-idf rows over the columns, each block of a row of length one, and the share of each row's weight outside the columns.
+    """Return tf-idf rows over the columns, each of length LENGTH, and the share of each row's weight outside the columns.
 
-    Weight of a feature: (1 + ln count) * idf, as in Salton and Buckley (1988); what was never seen weighs as the rarest that was.
+    Weight of a feature: (1 + ln count) * idf (Salton and Buckley 1988), what was never seen weighing as the rarest that was; a block is
+    then shortened to the root of its length, so that a long tool result says more than a short one, but not as much more as it is longer.
     """
     at = np.searchsorted(columns, places)
     at[at == len(columns)] = 0
@@ -193,7 +195,9 @@ def weighted(
     row_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     block_of = row_of * len(BLOCKS) + (places >> BITS)
     length = np.sqrt(np.bincount(block_of, weights=values * values, minlength=(len(starts) - 1) * len(BLOCKS)))
-    values = (values / np.maximum(length[block_of], 1e-12)).astype(np.float32)
+    values /= np.sqrt(np.maximum(length[block_of], 1e-12))
+    whole = np.sqrt(np.bincount(row_of, weights=values * values, minlength=len(starts) - 1))
+    values = (values * LENGTH / np.maximum(whole[row_of], 1e-12)).astype(np.float32)
     squares = values.astype(np.float64) ** 2
     whole = np.bincount(row_of, weights=squares, minlength=len(starts) - 1)
     unknown = np.bincount(row_of, weights=np.where(known, 0.0, squares), minlength=len(starts) - 1) / np.maximum(whole, 1e-12)
