@@ -7,7 +7,7 @@ from typing import Protocol
 from .plots import Tick
 
 WIDTH, HEIGHT = 720, 300  # of the drawing, in its own units
-LEFT, BOTTOM, TOP, RIGHT = 46, 34, 14, 14  # room for the labels
+LEFT, BOTTOM, TOP, RIGHT = 58, 34, 14, 26  # room for the labels
 LADDER = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # where the scale of the errors may end
 
 
@@ -37,7 +37,7 @@ class Mark:
     over: bool  # its bound is higher than the scale reaches
     passed: bool
     chosen: bool
-    seen_y: str  # where the errors stand that were really seen; "" where nothing was decided or it is over the scale
+    seen_y: str  # where the errors stand that were really seen; "" where that is over the scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,9 @@ def plot_of(rungs: Sequence[Rung], alpha: float, chosen: float | None = None) ->
     marks = [
         Mark(
             across(rung.share), up(rung.bound), rung.bound > top, rung.passed, is_chosen(rung, chosen),
-            up(rung.wrong / rung.selected) if rung.selected and rung.wrong / rung.selected <= top else "",
+            up(rung.wrong / rung.selected) if rung.wrong / rung.selected <= top else "",
         )
-        for rung in ordered
+        for rung in ordered if rung.selected  # of one that nothing reached there is nothing to draw; the table has it
     ]
     at = next((mark for mark in marks if mark.chosen), None)
     # The label stands to the left of a point in the right half, so that it stays inside the drawing.
@@ -133,3 +133,8 @@ def percent(share: float | None) -> str:
     if value == 0 or value >= 9.95:
         return f"{value:.0f} %"
     return f"{value:.1f} %".replace(".0 %", " %") if value >= 0.095 else f"{value:.2f} %"
+
+
+def score(value: float | None) -> str:
+    """Return 0.9312 as "0.931": a score is a chance between 0 and 1."""
+    return "–" if value is None else f"{value:.3f}"

@@ -24,6 +24,7 @@ from escalations.models import (
 from escalations.states import Verdict
 
 from . import values
+from .autonomy_passage import passages_of
 from .models import Glance
 from .telling import Event as Event
 from .telling import events_of as events_of
@@ -53,7 +54,10 @@ class Story:
 
 
 def story_of(incident: Incident) -> Story:
-    """Gather an incident's whole life, oldest first. Nine queries, however long it was; ten where it was sent on to another role."""
+    """Gather an incident's whole life, oldest first.
+
+    Nine queries, however long it was; one more where something was decided, and one where it was sent on to another role.
+    """
     proposals = list(
         Proposal.objects.filter(incident=incident)
         .select_related("decision__acknowledgement", "role", "source", "incident")
@@ -79,6 +83,9 @@ def story_of(incident: Incident) -> Story:
     names = dict(Role.objects.filter(pk__in=moved).values_list("pk", "name")) if moved else {}
     for one in told:
         one.why = explain.recorded(one, names)
+    passages = passages_of(proposals)
+    for one in proposals:
+        one.passage = passages.get(one.pk)
     waiting = [
         one.decision
         for one in proposals

@@ -35,9 +35,9 @@ def test_what_is_certain_enough_stands_below_the_line_of_what_is_allowed():
 
 
 def test_a_bound_that_says_nothing_is_marked_and_stays_inside():
-    plot = autonomy_plot.plot_of([Rung(bound=1.0, selected=0), Rung(0.8, 0.8, 80, 0, 0.05)], 0.02)
+    plot = autonomy_plot.plot_of([Rung(bound=1.0, selected=1, wrong=1), Rung(0.8, 0.8, 80, 0, 0.05), Rung(0.99, 0, 0)], 0.02)
 
-    assert [mark.over for mark in plot.marks] == [True, False]
+    assert [mark.over for mark in plot.marks] == [True, False] and len(plot.rows) == 3
     assert plot.marks[0].y == plot.up[-1].at and plot.marks[0].seen_y == ""
 
 
@@ -56,7 +56,7 @@ def test_nothing_leaves_the_frame(some, alpha):
         assert plot.left <= float(mark.x) <= plot.right
         assert all(autonomy_plot.TOP <= float(y) <= plot.floor for y in (mark.y, mark.seen_y) if y)
     assert autonomy_plot.TOP <= float(plot.allowed_y) <= plot.floor
-    assert len(plot.rows) == len(plot.marks) == len(some) and plot.chosen is not None
+    assert len(plot.rows) == len(some) and len(plot.marks) == sum(1 for rung in some if rung.selected)
 
 
 @pytest.mark.parametrize(
