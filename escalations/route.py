@@ -2,26 +2,40 @@
 
 import logging
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
 
-from escalations import clock, lifecycle, queue
-from escalations.floors import pattern, shadow
+from escalations import clock, lifecycle, queue, standstill
+from escalations.floors import lanes, pattern, shadow
 from escalations.floors.facts import context_texts
 from escalations.floors.judge import Judgement, Known, judge, tightened
 from escalations.floors.pattern import pattern_of
 from escalations.floors.risk import risk_of
 from escalations.floors.rulebook import Rulebook
-from escalations.models import Acknowledgement, Classification, Incident, Proposal, RoutingRule, SessionAlarm, ShadowVerdict, Work
-from escalations.states import Floor, Kind, Severity, Stage, State, Status, worst
+from escalations.floors.triggers import effective_settings
+from escalations.models import (
+    Acknowledgement,
+    Classification,
+    ClassifierVersion,
+    Estimate,
+    Incident,
+    Proposal,
+    RoutingRule,
+    SessionAlarm,
+    ShadowVerdict,
+    Trial,
+    Work,
+)
+from escalations.states import Floor, Kind, Risk, Severity, Stage, State, Status, TrialMode, VersionState, worst
 
 logger = logging.getLogger(__name__)
 
 ASKED_WITHIN = timedelta(days=7)  # law 12
+STRANGE = 0.99  # novelty; where the trigger `unfamiliar` says nothing else
 MATCHED_WITHIN = timedelta(hours=1)  # how exactly a rule says when it last matched
 BATCH = 50
 ALARMS = {"went_on": "agent_failed", "silent": "agent_failed"}  # the triggers of alarms; of all others loop_detected
@@ -41,11 +55,11 @@ def run_batch(limit: int = BATCH) -> int:
     taken = queue.claim(Stage.ROUTE, limit)
     if not taken:
         return 0
-    rulebook = Rulebook.load()
+    rulebook, granted = Rulebook.load(), lanes.Lanes.load()
     routed: list[Routed] = []
     for work in taken:
         try:
-            if one := route_one(work, rulebook):
+            if one := route_one(work, rulebook, granted):
                 routed.append(one)
         except Exception as error:
             logger.exception("routing failed", extra={"incident": str(work.incident_id)})
@@ -54,8 +68,9 @@ def run_batch(limit: int = BATCH) -> int:
     return len(taken)
 
 
-def route_one(work: Work, rulebook: Rulebook) -> "Routed | None":
-    """Route one incident, or do nothing and return None when somebody else finished it meanwhile."""
+def route_one(work: Work, rulebook: Rulebook, granted: lanes.Lanes | None = None) -> "Routed | None":
+    """Route one incident, or do nothing and return None when somebody else finished it meanwhile. `granted`: lanes as read for a batch."""
+    granted = lanes.Lanes.load() if granted is None else granted
     with transaction.atomic():
         pending = (
             Proposal.objects.select_for_update(of=("self",))
@@ -74,7 +89,7 @@ def route_one(work: Work, rulebook: Rulebook) -> "Routed | None":
         words = list(Classification.objects.filter(work=work))
         proposal = pending or acknowledgement_of(incident, words)
         proposal.incident = incident
-        judgement = _judged(work, rulebook, incident, proposal, words)
+        judgement, trial = _judged(work, rulebook, incident, proposal, words, granted)
         if pending is None:
             proposal = acknowledgement_of(incident, words, judgement)
             proposal.incident = incident
@@ -84,6 +99,9 @@ def route_one(work: Work, rulebook: Rulebook) -> "Routed | None":
             lifecycle.settle_by_policy(proposal, judgement, rulebook)
         else:
             lifecycle.place(proposal, judgement, rulebook)
+        if trial is not None:
+            trial.proposal = proposal
+            trial.save(force_insert=True)
     return Routed(incident, proposal, words)
 
 
@@ -118,16 +136,71 @@ def acknowledgement_of(incident: Incident, words: list[Classification], judgemen
     )
 
 
-def _judged(work: Work, rulebook: Rulebook, incident: Incident, proposal: Proposal, words: list[Classification]) -> Judgement:
+def _judged(
+    work: Work, rulebook: Rulebook, incident: Incident, proposal: Proposal, words: list[Classification], granted: lanes.Lanes
+) -> tuple[Judgement, Trial | None]:
+    """Return the judgement that holds, and what is to be remembered of it for its lane; nothing of a lane where judging broke."""
     if work.attempts > queue.MAX_ATTEMPTS:
-        return without_judgement(rulebook, incident, words, f"could not be routed: {work.error or 'its worker never finished'}")
+        return without_judgement(rulebook, incident, words, f"could not be routed: {work.error or 'its worker never finished'}"), None
     try:
         with transaction.atomic():  # a savepoint: a query that fails inside must not take the routing with it
-            return judge(rulebook, incident, proposal, words, **known_of(incident, proposal))
+            key = lanes.lane_of(incident, proposal, words)
+            grant = granted.open.get((incident.source_id, *key)) if key else None
+            known = known_of(incident, proposal)
+            judgement = judge(rulebook, incident, proposal, words, granted=grant is not None, **known)
+            return _tried(work, rulebook, incident, proposal, judgement, granted, key) if key else (judgement, None)
     except Exception as error:
         logger.exception("judging failed", extra={"incident": str(incident.pk)})
         why = f"could not be judged: {type(error).__name__}"
-        return without_judgement(rulebook, incident, words, why)
+        return without_judgement(rulebook, incident, words, why), None
+
+
+def _tried(
+    work: Work, rulebook: Rulebook, incident: Incident, proposal: Proposal, judgement: Judgement, granted: lanes.Lanes,
+    key: tuple[str, str],
+) -> tuple[Judgement, Trial | None]:
+    """Return the judgement after its lane was asked, and the unsaved trial. Two queries, two more where a grant stands and would do.
+
+    What another rule lets go, or blocks, is no matter of the lane. Whoever only sees what a person is asked cannot tell why the lane
+    left it: it scored too little, it was drawn, nobody looks after the lane; the judgement is the same to the letter.
+    """
+    if judgement.settles is not None or (lane := granted.id_of((incident.source_id, *key))) is None:
+        return judgement, None
+    estimates = {one.version_id: one for one in Estimate.objects.filter(work=work)}
+    risky = judgement.risk in (Risk.HIGH, Risk.CRITICAL)
+    trial = Trial(lane_id=lane, work=work, eligible=judgement.by_lane is not None, high_risk=risky, created_at=clock.now())
+    grant = granted.open.get((incident.source_id, *key))
+    estimate = estimates.get(grant.version if grant else _speaking(estimates))
+    if estimate is not None:
+        trial.version_id, trial.score, trial.novelty = estimate.version_id, estimate.approve, estimate.novelty
+    trial.mode = TrialMode.WATCHED if trial.eligible else TrialMode.KEPT
+    if grant is None or judgement.by_lane is None:
+        return judgement, trial
+    if trial.score is None or trial.score < grant.threshold or _strange(rulebook, trial.novelty):
+        trial.mode, trial.grant_id = TrialMode.BELOW, grant.grant
+        return judgement, trial
+    if not lanes.enter(grant, clock.now()) or standstill.enter():
+        return judgement, trial  # nothing goes alone at this moment, so a person sees every one: watched
+    trial.grant_id, trial.share = grant.grant, granted.share(grant)
+    if lanes.draw("audit", incident, proposal.revision) < trial.share:
+        trial.mode = TrialMode.AUDIT
+        return judgement, trial
+    trial.mode = TrialMode.ALONE
+    return replace(judgement.by_lane, title=grant.title, said=grant.why, lane=lane, grant=grant.grant), trial
+
+
+def _speaking(estimates: dict[int, Estimate]) -> int:
+    """Return the version a watched trial shows: the live one, else the newest. One query where there are several; 0 for none."""
+    if len(estimates) < 2:
+        return next(iter(estimates), 0)
+    live = ClassifierVersion.objects.filter(pk__in=estimates, state=VersionState.LIVE).values_list("pk", flat=True).first()
+    return live or max(estimates)
+
+
+def _strange(rulebook: Rulebook, novelty: float | None) -> bool:
+    """Return whether something is so unlike the past, or of nobody knows which likeness, that no lane lets it go."""
+    limit = effective_settings("unfamiliar", rulebook.settings().get("unfamiliar", {})).get("above", STRANGE)
+    return novelty is None or novelty > float(limit)
 
 
 def known_of(incident: Incident, proposal: Proposal, stored: bool = True) -> Known:

@@ -13,6 +13,7 @@ from escalations.states import Fallback, Floor, Kind, RuleState, State
 
 from . import cel
 from .judge import NEVER_ALONE, Known, facts_for_rules, judge
+from .pattern import OF_LANES
 from .rulebook import LiveRule, Rulebook, marked_paths
 
 MATCH, NO_MATCH, FAILED, UNREADABLE = "match", "no match", "error", "unreadable"
@@ -71,8 +72,9 @@ class Explanation:
 
     @property
     def nearly(self) -> bool:
-        """Say whether a rule would have let it go alone and something else asked for a person."""
-        return not self.goes_alone and any(rule.floor == Floor.AUTO and rule.verdict == MATCH for rule in self.rules)
+        """Say whether a rule would have let it go alone and something else asked for a person; that a lane lets it go is not near."""
+        autos = [rule for rule in self.rules if rule.floor == Floor.AUTO and rule.verdict == MATCH]
+        return not self.goes_alone and any(rule.said not in OF_LANES for rule in autos)
 
 
 def explain(
@@ -188,7 +190,7 @@ def _headline(floor: str, entries: list[dict[str, Any]], fired: list[Fired], set
         if settles:
             return f"Nobody is asked: the rule “{rule}” lets it go alone, and nothing held it." if rule else "A rule lets it go alone."
         return "The rules would let this go alone, but something else held it."
-    if not entries and not fired:
+    if not fired and all(entry.get("unmet") in OF_LANES for entry in entries):
         return "No rule speaks of this, so a person decides."
     asks = [entry["name"] for entry in named if entry.get("floor") == Floor.REVIEW and not entry.get("error")]
     failed = [entry["name"] for entry in named if entry.get("error")]

@@ -14,7 +14,7 @@ from escalations.states import TRIGGERS, Floor, Kind, Severity, strictest, worst
 
 from . import cel, findings
 from .facts import facts_of, texts_of
-from .pattern import pattern_of
+from .pattern import LEFT, NO_LANE, pattern_of
 from .risk import risk_of
 from .rulebook import LiveRule, Rulebook
 from .triggers import asked_in, structural
@@ -32,6 +32,7 @@ class Known(TypedDict, total=False):
     held: str  # why a person must look whatever the rules say (law 12)
     fired_before: Iterable[dict[str, Any]]  # triggers that stay
     texts: Iterable[tuple[str, str]]  # further untrusted texts (context added later)
+    granted: bool  # its lane may let some go: what it does not is said in the same words, whyever
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class Judgement:
     risk: str
     escalate: str
     pattern: str
+    title: str = ""  # who settles it, and why, where that is a lane that has earned it; else the rule speaks for itself
+    said: str = ""
+    lane: int | None = None
+    grant: int | None = None
+    by_lane: "Judgement | None" = None  # what it would be if its lane let it go; None where anything else keeps it, or lets it go
 
     @property
     def trigger_names(self) -> list[str]:
@@ -77,35 +83,43 @@ def judge(
     if conflict := conflict_of(matched):
         fired.append(_trigger("policy_conflict", conflict, "rules"))
     autos = [live.rule for live in matched if live.rule.floor == Floor.AUTO]
-    alone = next((rule for rule in autos if is_met(rule, incident.kind, words, proposal)), None)
-    unmet = [rule for rule in autos if rule.by == "threshold"] if autos and alone is None else []
-    if unmet:
-        fired.append(_trigger("low_confidence", _too_low(unmet[0], confidence), "classification"))
-    triggers = _merged(rulebook, fired)
-
-    floor = strictest(*(live.rule.floor for live in matched), *(Floor.REVIEW for _ in errors))
-    if floor == Floor.AUTO and (alone is None or triggers or held or incident.kind in NEVER_ALONE):
-        floor = Floor.REVIEW
     block = next((live.rule for live in matched if live.rule.floor == Floor.BLOCK), None)
-    settles = block if floor == Floor.BLOCK else alone if floor == Floor.AUTO else None
+    strictly = strictest(*(live.rule.floor for live in matched), *(Floor.REVIEW for _ in errors))
 
-    role, role_why = role_of(rulebook, matched, triggers, category)
-    names = [trigger["name"] for trigger in triggers]
-    return Judgement(
-        floor=floor,
-        settles=settles,
-        role=role,
-        role_why=role_why,
-        policy=policy_of(rulebook, matched, names),
-        severity=severity,
-        category=category,
-        confidence=confidence,
-        triggers=triggers,
-        rules=[_shown(rulebook, live, alone) for live in matched] + errors + ([{"name": "", "floor": "review", "why": held}] if held else []),
-        risk=risk_of(triggers=names, floor=floor, category=category, severity=severity),
-        escalate="none" if settles else "auto" if severity == Severity.CRITICAL else "human",
-        pattern=pattern_of(incident.kind, triggers),
-    )
+    def judged(alone: RoutingRule | None) -> Judgement:
+        """Return the judgement where this rule, or none, lets it go."""
+        unmet = [rule for rule in autos if rule.by == "threshold"] if autos and alone is None else []
+        doubted = [_trigger("low_confidence", _too_low(unmet[0], confidence), "classification")] if unmet else []
+        triggers = _merged(rulebook, [*fired, *doubted])
+        floor = strictly
+        if floor == Floor.AUTO and (alone is None or triggers or held or incident.kind in NEVER_ALONE):
+            floor = Floor.REVIEW
+        settles = block if floor == Floor.BLOCK else alone if floor == Floor.AUTO else None
+        role, role_why = role_of(rulebook, matched, triggers, category)
+        names = [trigger["name"] for trigger in triggers]
+        shown = [_shown(rulebook, live, alone, granted=known.get("granted", False)) for live in matched]
+        return Judgement(
+            floor=floor,
+            settles=settles,
+            role=role,
+            role_why=role_why,
+            policy=policy_of(rulebook, matched, names),
+            severity=severity,
+            category=category,
+            confidence=confidence,
+            triggers=triggers,
+            rules=shown + errors + ([{"name": "", "floor": "review", "why": held}] if held else []),
+            risk=risk_of(triggers=names, floor=floor, category=category, severity=severity),
+            escalate="none" if settles else "auto" if severity == Severity.CRITICAL else "human",
+            pattern=pattern_of(incident.kind, triggers),
+        )
+
+    judgement = judged(next((rule for rule in autos if is_met(rule, incident.kind, words, proposal)), None))
+    lane = next((rule for rule in autos if rule.by == "lane"), None)
+    if lane is None or judgement.settles is not None:
+        return judgement
+    by_lane = judged(lane)
+    return replace(judgement, by_lane=by_lane) if by_lane.settles is lane else judgement
 
 
 def facts_for_rules(incident: Incident, proposal: Proposal, words: Sequence[Classification]) -> dict[str, Any]:
@@ -126,7 +140,10 @@ def tightened(judgement: Judgement, rulebook: Rulebook, triggers: Iterable[dict[
     floor = strictest(judgement.floor, Floor.REVIEW) if merged else judgement.floor
     names = [trigger["name"] for trigger in merged]
     risk = risk_of(triggers=names, floor=floor, category=judgement.category, severity=judgement.severity)
-    return replace(judgement, triggers=merged, floor=floor, risk=risk, settles=judgement.settles if floor != Floor.REVIEW else None)
+    return replace(
+        judgement, triggers=merged, floor=floor, risk=risk, settles=judgement.settles if floor != Floor.REVIEW else None,
+        by_lane=None if merged else judgement.by_lane,
+    )
 
 
 def held_back(judgement: Judgement, why: str) -> Judgement:
@@ -231,7 +248,7 @@ def is_met(rule: RoutingRule, kind: str, words: Sequence[Classification], propos
     if rule.by == "rule":
         return True
     if rule.by == "lane" or rule.threshold is None:
-        return False  # no lane has earned autonomy: there are none yet
+        return False  # what a lane has earned is asked where it is routed, once (`Judgement.by_lane`)
     nothing_runs = kind in NOTHING_RUNS and proposal.author == "system"  # an alert may bring an action of its own
     counts = OWN_ENGINES | ({"llm"} if rule.model_counts and nothing_runs else set())
     spoke = [word for word in words if not word.error and word.confidence is not None]
@@ -299,7 +316,7 @@ def _merged(rulebook: Rulebook, fired: Iterable[dict[str, Any]]) -> list[dict[st
     return sorted(by_name.values(), key=lambda trigger: TRIGGERS.index(trigger["name"]))
 
 
-def _shown(rulebook: Rulebook, live: LiveRule, alone: RoutingRule | None) -> dict[str, Any]:
+def _shown(rulebook: Rulebook, live: LiveRule, alone: RoutingRule | None, *, granted: bool = False) -> dict[str, Any]:
     """Return a rule that matched as a proposal keeps it: what it was then, and whom and which policy it named ("" for none)."""
     rule = live.rule
     shown = {
@@ -308,7 +325,7 @@ def _shown(rulebook: Rulebook, live: LiveRule, alone: RoutingRule | None) -> dic
         "policy": rulebook.policies[rule.policy_id].name if rule.policy_id else "",
     }
     if rule.floor == Floor.AUTO and rule is not alone:
-        shown["unmet"] = "no lane has earned this" if rule.by == "lane" else f"needs confidence {rule.threshold}"
+        shown["unmet"] = f"needs confidence {rule.threshold}" if rule.by != "lane" else LEFT if granted else NO_LANE
     return shown
 
 

@@ -9,6 +9,10 @@ from typing import Any
 from escalations.states import Floor, Kind
 
 WATCHED = "oversight"  # where a trigger stands that a watched run set off
+# What is said of the rule for lanes where it lets nothing go. Every item hears one of the two, so neither explains anything; and of
+# those whose lane was granted all hear the same.
+NO_LANE, LEFT = "no lane has earned this", "the lane leaves this one to a person"
+OF_LANES = frozenset({NO_LANE, LEFT})
 
 _PATTERNS = {
     Kind.DRAFT: "review_gate", Kind.EXCEPTION: "exception", Kind.ALERT: "exception", Kind.HANDOFF: "exception",
@@ -62,7 +66,7 @@ def _asked(floor: str, rules: Sequence[Mapping[str, Any]]) -> str:
         return f"{_listed(broken)} could not be answered, so that a person decides"
     if any(not rule.get("name") for rule in rules):
         return "it is held for a person whatever rules say"  # why is for those who sign
-    if any(rule.get("unmet") for rule in rules):
+    if any(rule.get("unmet") and rule["unmet"] not in OF_LANES for rule in rules):
         return "the rule that could let it go alone is not met, so that a person decides"
     return "no rule lets it go alone, so that a person decides"
 

@@ -70,6 +70,7 @@ def settle_by_policy(proposal: Proposal, judgement: Judgement, rulebook: Ruleboo
         role=None, triggers=judgement.trigger_names, rules=[one["name"] for one in judgement.rules], by_rule=rule.name,
     )
     blocked = judgement.floor == Floor.BLOCK
+    earned = {} if judgement.grant is None else {"lane": judgement.lane, "grant": judgement.grant}
     moves.settle(
         proposal,
         State.REJECTED if blocked else State.APPROVED,
@@ -77,12 +78,13 @@ def settle_by_policy(proposal: Proposal, judgement: Judgement, rulebook: Ruleboo
             type=Verdict.REJECT if blocked else Verdict.APPROVE,
             by_kind="policy",
             by_id=rule.name,
-            by_name=rule.name,
-            reason=rule.why or f"The rule “{rule.name}” {'blocks' if blocked else 'allows'} this.",
+            by_name=judgement.title or rule.name,
+            reason=judgement.said or rule.why or f"The rule “{rule.name}” {'blocks' if blocked else 'allows'} this.",
             runs=None if blocked else moves.Content.of(proposal),
         ),
         rule=rule.name,
         rule_version=rule.version,
+        **earned,
     )
     return True
 

@@ -21,7 +21,7 @@ KEPT = 100  # findings in the heartbeat; all of them stand on the page
 STALE = timedelta(minutes=30)
 
 CHECKS = (
-    machine.stopped, people.the_last_resort, people.roles, people.policies, machine.rules, machine.triggers, machine.sources,
+    machine.stopped, people.the_last_resort, people.roles, people.policies, machine.rules, machine.lanes, machine.triggers, machine.sources,
     machine.calendars, people.telling, people.second_administrators,
 )  # fmt: skip
 
@@ -38,7 +38,7 @@ class Kept:
 
 
 def findings() -> list[Finding]:
-    """Return what is wrong with the configuration now, the gravest first. Nineteen queries, each bounded."""
+    """Return what is wrong with the configuration now, the gravest first. Twenty queries, each bounded."""
     world = World.read()
     found = [one for check in CHECKS for one in check(world)]
     return sorted(found, key=lambda one: not one.grave)

@@ -16,6 +16,7 @@ from .world import World
 NEVER = timedelta(days=30)
 AHEAD = timedelta(days=30)
 EXPIRES_SOON = timedelta(days=7)
+UNWATCHED = timedelta(seconds=60)
 
 
 def stopped(world: World) -> Iterator[Finding]:
@@ -43,11 +44,6 @@ def rules(world: World) -> Iterator[Finding]:
                 "Mark the path for a source, or write the condition anew." if auto else "Write the condition anew.", rule, grave=True,
             )
             continue
-        if auto and rule.by == "lane" and rule.state == RuleState.LIVE:
-            yield found(
-                "rule waits for a lane", f"Rule “{rule.name}” lets go what a lane has earned, and no lane has: it lets nothing go.",
-                "Let the condition or a threshold decide, or archive it.", rule,
-            )
         old = rule.changed_at < world.now - NEVER  # a younger one has had no time to
         if rule.state == RuleState.LIVE and old and (rule.matched_at is None or rule.matched_at < world.now - NEVER):
             last = f"last on {rule.matched_at:%Y-%m-%d}" if rule.matched_at else "never at all"
@@ -59,6 +55,29 @@ def rules(world: World) -> Iterator[Finding]:
             yield found(
                 "rule left in shadow", f"Rule “{rule.name}” has been in shadow since {rule.changed_at:%Y-%m-%d}: it decides nothing.",
                 "Read what it would have done, then make it live or archive it.", rule,
+            )
+
+
+def lanes(world: World) -> Iterator[Finding]:
+    """Lanes that may act alone, and do not, or not much longer."""
+    heeded = any(rule.floor == Floor.AUTO and rule.by == "lane" for rule in world.live)
+    for grant in world.grants:
+        lane = grant.lane
+        named = f"The lane “{lane.subject}” of {lane.source.name}"
+        if not heeded:
+            yield found(
+                "lane without a rule", f"{named} may act alone, and no live rule lets go what a lane has earned: people decide it all.",
+                f"Make such a rule live again, or end the grant on {lane.get_absolute_url()}.",
+            )
+        if lane.checked_at is None or lane.checked_at < world.now - UNWATCHED:
+            yield found(
+                "lane unwatched", f"{named} may act alone, and nobody looks after its evidence: nothing goes.",
+                "See that `manage.py timers` runs, and what it logs.", grave=True,
+            )
+        if grant.expires_at < world.now + EXPIRES_SOON:
+            yield found(
+                "grant ends soon", f"{named} may act alone until {grant.expires_at:%Y-%m-%d %H:%M} UTC; then people decide it all again.",
+                f"Look at its evidence on {lane.get_absolute_url()}, and grant it anew when it has run out.",
             )
 
 

@@ -14,6 +14,7 @@ from escalations.models import (
     Change,
     Channel,
     EscalationPolicy,
+    LaneGrant,
     MuteWindow,
     Person,
     Role,
@@ -51,10 +52,11 @@ class World:
     stop: Stop | None
     mutes: list[MuteWindow]
     absences: list[Absence]
+    grants: list[LaneGrant]
 
     @classmethod
     def read(cls) -> "World":
-        """Read it. Nineteen queries, whatever there is of it; each bounded."""
+        """Read it. Twenty queries, whatever there is of it; each bounded."""
         now = clock.now()
         absences = list(Absence.objects.filter(since__lte=now, until__gt=now).select_related("person", "deputy")[:MOST])
         return cls(
@@ -79,6 +81,7 @@ class World:
             stop=Stop.objects.filter(released_at=None).first(),
             mutes=list(MuteWindow.objects.filter(since__lte=now, until__gt=now).order_by("pk")[:MOST]),
             absences=absences,
+            grants=list(LaneGrant.objects.filter(ended_at=None).select_related("lane__source").order_by("pk")[:MOST]),
         )
 
     @cached_property

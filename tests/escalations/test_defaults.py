@@ -31,9 +31,10 @@ def facts(kind="action", action="", args=None, *, title="", body="", request="",
 
 
 def matching(facts):
-    """Return the names of the default rules whose condition holds; fail on one that could not be evaluated."""
+    """Return the names of the default rules whose condition holds, but for the lanes' own, which only asks for the kind; fail on one
+    that could not be evaluated."""
     names = []
-    for rule in defaults.RULES:
+    for rule in (rule for rule in defaults.RULES if rule.by != "lane"):
         result = compile_condition(rule.condition, auto=rule.floor == Floor.AUTO).evaluate(facts)
         assert isinstance(result, bool), f"{rule.name}: {result.why}"
         if result:
@@ -82,11 +83,20 @@ def test_no_two_default_rules_can_be_in_conflict():
     assert {rule.role for rule in defaults.RULES} - {None} <= set(defaults.ROLES)
 
 
-def test_default_rules_compile_and_only_the_demo_rule_lets_the_machine_act_alone():
+def test_default_rules_compile_and_only_the_demo_rule_and_what_lanes_earned_lets_the_machine_act_alone():
     for rule in defaults.RULES:
         compile_condition(rule.condition, auto=rule.floor == Floor.AUTO)
         assert rule.why
-    assert [rule.name for rule in defaults.RULES if rule.floor == Floor.AUTO] == ["Info exceptions and alerts of a demo source"]
+    assert [rule.name for rule in defaults.RULES if rule.floor == Floor.AUTO] == [
+        "Info exceptions and alerts of a demo source", "What a lane has earned",
+    ]
+
+
+def test_what_lanes_have_earned_stands_below_every_rule_and_asks_for_a_lane():
+    (rule,) = [rule for rule in defaults.RULES if rule.by == "lane"]
+    assert rule.floor == Floor.AUTO and rule.priority < min(one.priority for one in defaults.RULES if one is not rule)
+    held = compile_condition(rule.condition, auto=True)
+    assert [kind for kind in states.Kind if held.evaluate(facts(kind, "do"))] == ["exception", "action", "draft", "alert"]
 
 
 @pytest.mark.parametrize(

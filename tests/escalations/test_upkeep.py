@@ -13,9 +13,12 @@ from escalations.models import (
     Calendar,
     Change,
     Channel,
+    ClassifierVersion,
     EscalationPolicy,
     Heartbeat,
     Holiday,
+    Lane,
+    LaneGrant,
     MuteWindow,
     Role,
     RoutingRule,
@@ -137,11 +140,33 @@ def test_an_auto_rule_whose_path_no_source_marks_lets_nothing_go_and_is_named(st
     assert one.grave and "lets nothing go alone" in one.what and one.pk == str(rule.pk)
 
 
-def test_a_rule_that_waits_for_a_lane_and_one_left_in_shadow_are_named(staffed):
+def test_one_left_in_shadow_is_named_and_one_that_lets_go_what_lanes_earn_is_as_it_should_be(staffed):
     lane = RoutingRule(name="Lane", floor="auto", by="lane", condition='incident.kind == "alert"', state=RuleState.LIVE)
     policies.save_rule(lane, actor=audit.SYSTEM)
     RoutingRule.objects.filter(name="Deletions").update(state=RuleState.SHADOW, changed_at=clock.now() - LONG_AGO)
-    assert sorted(names()) == ["rule left in shadow", "rule waits for a lane"]
+    assert names() == ["rule left in shadow"]
+
+
+def test_a_grant_that_no_rule_heeds_or_nobody_watches_or_that_ends_soon_is_named(staffed):
+    now = clock.now()
+    source = SourceFactory(owner=PersonFactory())
+    ApiKeyFactory(source=source)
+    version = ClassifierVersion.objects.create(number=1, state="live")
+    lane = Lane.objects.create(source=source, by="action", subject="refund", state="granted", checked_at=now)
+    LaneGrant.objects.create(
+        lane=lane, version=version, alpha=0.02, delta=0.05, threshold=0.9, audit_share=0.05, evidence={}, terms_digest="x",
+        granted_by=PersonFactory(roles=["manager"]), reason="r", expires_at=now + timedelta(days=30),
+    )
+    assert names() == []
+    Lane.objects.update(checked_at=now - timedelta(minutes=5))
+    assert only("lane unwatched").grave
+    Lane.objects.update(checked_at=now)
+    RoutingRule.objects.filter(by="lane").update(state=RuleState.ARCHIVED)
+    assert lane.get_absolute_url() in only("lane without a rule").fix
+    RoutingRule.objects.filter(by="lane").update(state=RuleState.LIVE)
+    with clock.frozen_at(now + timedelta(days=27)):
+        Lane.objects.update(checked_at=clock.now())
+        assert "The lane “refund” of " in only("grant ends soon").what
 
 
 def test_a_trigger_that_can_find_nothing_is_named(staffed):
@@ -269,7 +294,7 @@ def test_looking_costs_the_same_however_much_there_is(staffed, size, django_asse
         Change.objects.create(kind="rule", subject=f"RoutingRule {number}", name="x", wanted={}, base="1", asked_by=staffed[0])
     # absences; roles; people, their groups; policies, steps; rules; triggers; categories; sources; keys; calendars, holidays; channels;
     # workspaces; changes; administrators; the stop; mute windows
-    with django_assert_num_queries(19):
+    with django_assert_num_queries(20):
         upkeep.findings()
 
 
