@@ -42,6 +42,8 @@ SAID = {
     "chat.refused": "A button in a chat was pressed, and refused",
     "outcome.acknowledged": "The agent acknowledged the outcome",
     "outcome.reported": "Told what came of it",
+    "lane.audited": "This was an audit sample of its lane",
+    "lane.harmed": "What went alone turned out to be wrong",
     "delivery.opened": "An outcome was put in the outbox",
     "delivery.sent": "The outcome was delivered",
     "delivery.given_up": "Delivery was given up",
