@@ -6,10 +6,19 @@ from django.db.models import QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
-from escalations import authority
+from escalations import authority, looks
 from escalations.models import Incident, OversightSession, Person, Proposal, Role
+from escalations.states import State
 
 MOVED_ON = 20_000  # settled by other roles after one's own was asked: no more than these are listed
+
+
+class Looking(Http404):
+    """This person is giving it a second look, and is shown nothing else of it until they have. `look_id` is where they can."""
+
+    def __init__(self, look_id: int) -> None:
+        super().__init__()
+        self.look_id = look_id
 
 
 def roles_of(person: Person) -> list[Role]:
@@ -40,9 +49,10 @@ def settled_for(person: Person) -> list[QuerySet[Proposal]]:
     """Return the settled ones among `proposals_for`, in lists that have an index each: one for each role of this person, and one for
     what other roles settled after one of these had been asked; one for everything when that is theirs to see.
 
-    The same rights said twice in a query make PostgreSQL expect a tenth of the rows and walk the wrong index.
+    The same rights said twice in a query make PostgreSQL expect a tenth of the rows and walk the wrong index. What this person has
+    open for a second look is in none of them.
     """
-    settled = Proposal.objects.filter(settled_at__isnull=False)
+    settled = unspoiled(Proposal.objects.filter(settled_at__isnull=False), person)
     if sees_everything(person):
         return [settled]
     ids = [role.pk for role in roles_of(person)]
@@ -53,21 +63,36 @@ def settled_for(person: Person) -> list[QuerySet[Proposal]]:
     return [*(settled.filter(role=pk) for pk in ids), elsewhere] if ids else []
 
 
+def unspoiled(settled: QuerySet[Proposal], person: Person) -> QuerySet[Proposal]:
+    """Return these without what this person has open for a second look: a list must not tell what was decided. No query of its own."""
+    return settled.exclude(incident__in=looks.opened_by(person).values("proposal__incident"))
+
+
 def proposal_for(person: Person, pk: UUID) -> Proposal:
-    """Return the proposal with all a page says of it in one query, or raise Http404."""
+    """Return the proposal with all a page says of it in one query, or raise Http404; `Looking` for a settled one, by one query more."""
     rows = proposals_for(person).select_related("incident", "source", "role", "claimed_by").defer("incident__raw")
     found: Proposal = get_object_or_404(rows, pk=pk)
     if found.incident.source_id == found.source_id:
         found.incident.source = found.source  # who asks for the owner of the one has read the other
+    if found.state != State.PENDING:
+        _check_not_looking(person, found.incident_id)
     return found
 
 
 def incident_for(person: Person, pk: UUID) -> Incident:
-    """Return the incident if any proposal of its line is this person's to read; those without one are for who sees all."""
+    """Return the incident if any proposal of its line is this person's to read; those without one are for who sees all. Raises Http404,
+    `Looking` of what they have open for a second look.
+    """
     incident = get_object_or_404(Incident.objects.select_related("source__owner"), pk=pk)
     if sees_everything(person) or proposals_for(person).filter(incident=incident).exists():
+        _check_not_looking(person, pk)
         return incident
     raise Http404
+
+
+def _check_not_looking(person: Person, incident_id: UUID) -> None:
+    if look := looks.looking_at(person, incident_id):
+        raise Looking(look.pk)
 
 
 def runs_for(person: Person) -> QuerySet[OversightSession]:

@@ -99,7 +99,8 @@ def group_of(person: Person, source: str, fingerprint: str, digest: str = "") ->
 
 def decided(person: Person, source: str, fingerprint: str) -> list[Proposal]:
     """Return the last that were settled of these twins, newest first, with their decisions. Three queries."""
-    settled = access.proposals_for(person).filter(incident_id__in=_newest(source, fingerprint), settled_at__isnull=False)
+    settled = access.unspoiled(access.proposals_for(person), person)
+    settled = settled.filter(incident_id__in=_newest(source, fingerprint), settled_at__isnull=False)
     return list(settled.select_related("decision", "source", "incident").order_by("-settled_at")[:DECIDED])
 
 

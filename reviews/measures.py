@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
 
-from escalations.states import Kind, Risk, Verdict
+from escalations import leaning
+from escalations.looks.reading import WORDS_A_MINUTE as WORDS_A_MINUTE
+from escalations.looks.reading import reading_seconds as reading_seconds
+from escalations.states import Verdict
 
 # -- pace
 
@@ -19,17 +22,7 @@ PACE_FROM = 3  # fewer make no pace
 
 # -- reading
 
-# M. Brysbaert, "How many words do we read per minute? A review and meta-analysis of reading rate", Journal of Memory and Language
-# 109 (2019) 104047: 238 words a minute on average for English non-fiction read silently, 175 to 300 for most adults.
-WORDS_A_MINUTE = 238
-LETTERS_A_WORD = 6  # with the space behind it
-# We are generous: much of a page is labels and values, and who knows a case only looks for what is new. The riskier, the less so.
-TIMES_FASTER = {Risk.LOW: 4.0, Risk.MEDIUM: 3.0, Risk.HIGH: 2.5, Risk.CRITICAL: 2.0}
-SECONDS_AT_LEAST = {Risk.LOW: 1.0, Risk.MEDIUM: 2.0, Risk.HIGH: 4.0, Risk.CRITICAL: 6.0}
-SECONDS_AT_MOST = 60.0  # nobody has to read a log from end to end
 WARNED_FROM = 5  # measured decisions; fewer say nothing about anybody
-
-UNSURE = 0.5  # confidence below which the machine leans to no
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,42 +49,13 @@ class Decided:
 
 
 def machine_word(one: Decided) -> Verdict | None:
-    """Return what the machine would have said had nobody been asked: approve, reject, or None where it has no word.
-
-    In this order: what reads like an injected instruction, no. What a live rule would have let go alone, yes. Else the confidence
-    of triage: yes from 0.5, below it no. Without one, what its policy does when nobody answers. An exception or an alert it
-    classified: yes, as classified. Questions and hand-offs ask for words of a person's own: there the machine has none.
-    """
-    if one.kind in (Kind.QUESTION, Kind.HANDOFF):
-        return None
-    if one.kind in (Kind.EXCEPTION, Kind.ALERT):
-        return Verdict.APPROVE
-    if one.suspected:
-        return Verdict.REJECT
-    if one.let_go:
-        return Verdict.APPROVE
-    if one.confidence is not None:
-        return Verdict.APPROVE if one.confidence >= UNSURE else Verdict.REJECT
-    return {"approve": Verdict.APPROVE, "reject": Verdict.REJECT}.get(one.fallback)
+    """Return what the machine would have said had nobody been asked, as `leaning` has it."""
+    return leaning.word(one.kind, suspected=one.suspected, let_go=one.let_go, confidence=one.confidence, fallback=one.fallback)
 
 
 def overrides(one: Decided) -> bool | None:
-    """Say whether the person decided otherwise than the machine would have; None where it had no word.
-
-    An edit always is one. An answer lets nothing run, so it agrees with a no.
-    """
-    word = machine_word(one)
-    if word is None:
-        return None
-    agrees = {Verdict.APPROVE: (Verdict.APPROVE,), Verdict.REJECT: (Verdict.REJECT, Verdict.RESPOND)}[word]
-    return one.type not in agrees
-
-
-def reading_seconds(length: int, risk: str) -> float:
-    """Return the least time in which `length` characters of this risk can have been read; generous, never above a minute."""
-    level = Risk(risk)
-    read = length / LETTERS_A_WORD / (WORDS_A_MINUTE * TIMES_FASTER[level]) * 60
-    return max(SECONDS_AT_LEAST[level], min(read, SECONDS_AT_MOST))
+    """Say whether the person decided otherwise than the machine would have; None where it had no word."""
+    return leaning.overridden(machine_word(one), one.type)
 
 
 def share(part: int, whole: int) -> float | None:

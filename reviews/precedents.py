@@ -41,7 +41,7 @@ def nearest(proposal: Proposal, person: Person) -> list[Precedent]:
     They are compared by what was signed alone; only of the nearest the rest is read.
     """
     decided = (
-        access.proposals_for(person)
+        access.unspoiled(access.proposals_for(person), person)
         .filter(source_id=proposal.source_id, settled_at__isnull=False, test=proposal.test)
         .exclude(state__in=UNDECIDED)
         .exclude(incident_id=proposal.incident_id)

@@ -126,7 +126,8 @@ class Page(Stands):
         )  # fmt: skip
         found = {one.pk: Asked(one) for one in incidents}
         if found:
-            rows = access.proposals_for(self.person).filter(incident__in=found).select_related("incident", "source", "decision")
+            readable = access.unspoiled(access.proposals_for(self.person), self.person)
+            rows = readable.filter(incident__in=found).select_related("incident", "source", "decision")
             for row in rows.defer("content", "description", "incident__raw").order_by("revision"):
                 found[row.incident_id].proposal = row
         return list(found.values())

@@ -52,6 +52,7 @@ class Agreement:
     kappa: float | None  # None where chance alone would agree always: everybody always said the same
     low: float | None
     high: float | None
+    error: tuple[float, float, float, int] | None  # one person's, as `people_error` has it
 
     @property
     def share(self) -> float:
@@ -97,7 +98,11 @@ def people_error(of: Lane | str, *, level: float = 0.95) -> tuple[float, float, 
     """
     looks = answered()
     looks = looks.filter(proposal__trial__lane=of) if isinstance(of, Lane) else looks.filter(Q(proposal__category=of))
-    found = pairs(looks)
+    return error_of(pairs(looks), level)
+
+
+def error_of(found: list[Pair], level: float = 0.95) -> tuple[float, float, float, int] | None:
+    """Return what `people_error` returns, of these pairs. No query."""
     if len(found) < LEAST:
         return None
     apart = sum(one != two for one, two in (pair.as_proposed for pair in found))
@@ -106,4 +111,4 @@ def people_error(of: Lane | str, *, level: float = 0.95) -> tuple[float, float, 
 
 def _agreement(category: str, some: list[Pair]) -> Agreement:
     found = proof.cohen([(pair.first, pair.second) for pair in some])
-    return Agreement(category, len(some), sum(pair.same for pair in some), found.kappa, found.low, found.high)
+    return Agreement(category, len(some), sum(pair.same for pair in some), found.kappa, found.low, found.high, error_of(some))

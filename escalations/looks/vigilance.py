@@ -215,14 +215,14 @@ def raise_alarm(sign: Sign) -> bool:
     return True
 
 
-def of_person(person: Person) -> QuerySet[VigilanceAlarm]:
+def alarms_of(person: Person) -> QuerySet[VigilanceAlarm]:
     """Return one's own alarms that are not over."""
     return VigilanceAlarm.objects.filter(person=person, cleared_at=None)
 
 
 def note_seen(person: Person) -> int:
     """Note that the person has been shown their alarms. One statement."""
-    return of_person(person).filter(seen_at=None).update(seen_at=clock.now())
+    return alarms_of(person).filter(seen_at=None).update(seen_at=clock.now())
 
 
 def answer_alarm(alarm_id: int, *, person: Person, text: str) -> VigilanceAlarm:
@@ -231,7 +231,7 @@ def answer_alarm(alarm_id: int, *, person: Person, text: str) -> VigilanceAlarm:
     if not text or len(text) > 5_000:
         raise Invalid([{"pointer": "/answer", "code": "invalid", "detail": "Write something first, in at most 5000 characters."}])
     with transaction.atomic():
-        alarm = of_person(person).select_for_update().filter(pk=alarm_id).first()
+        alarm = alarms_of(person).select_for_update().filter(pk=alarm_id).first()
         if alarm is None:
             raise NotFound
         alarm.answer, alarm.seen_at = text, alarm.seen_at or clock.now()
@@ -240,7 +240,7 @@ def answer_alarm(alarm_id: int, *, person: Person, text: str) -> VigilanceAlarm:
     return alarm
 
 
-def shared() -> QuerySet[VigilanceAlarm]:
+def shared_alarms() -> QuerySet[VigilanceAlarm]:
     """Return the alarms managers may see: SHARED_AFTER having been raised, and not before the person saw it, or had two weeks to."""
     now = clock.now()
     seen = Q(seen_at__isnull=False) | Q(raised_at__lte=now - UNSEEN_MOST)

@@ -29,9 +29,9 @@ PLACES = [
     ("Inbox", "reviews:inbox", "i", {"inbox", "proposal", "group"}),
     ("Settled", "reviews:settled", "s", {"settled", "incident", "outcome", "feedback"}),
     ("Runs", "reviews:runs", "r", {"runs", "run", "run_replay", "run_acts", "stop_runs"}),
-    ("Desk", "reviews:desk", "d", {"desk"}),
+    ("Desk", "reviews:desk", "d", {"desk", "agreement"}),
     ("Lanes", "reviews:autonomy", "l", {"autonomy", "lane", "lane_grant", "lane_withdraw", "lane_target"}),
-    ("You", "reviews:you", "y", {"you", "tokens"}),
+    ("You", "reviews:you", "y", {"you", "tokens", "second", "second_look", "known_answers"}),
 ]
 OVERSEERS = frozenset({"Desk", "Lanes"})  # for managers, auditors and administrators
 

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 from django_htmx.http import push_url, replace_url
 
-from .. import access, inbox, order, signers, veil
+from .. import access, inbox, order, second_looks, signers, veil
 from ..models import SavedView
 from ..partials import fresh, page, part
 
@@ -37,6 +37,7 @@ def show(request: HttpRequest) -> HttpResponse:
             "choices": inbox.choices(request.user),
             "views": list(SavedView.objects.filter(person=request.user)),
             "may_decide": access.decides_somewhere(request.user),
+            "second_looks": 0 if request.htmx else second_looks.waiting_for(request.user).order_by()[:second_looks.WAITING].count(),
             "since": drawn_after,
             "first_page": not skip and "after" not in request.GET,
         },

@@ -3,11 +3,12 @@
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from .. import glances, veil
-from ..access import proposal_for
-from ..partials import page, part
+from ..access import Looking, proposal_for
+from ..partials import leave, page, part
 from ..raw import raw_of
 from .drawing import PAGE, drawn
 from .refilling import refilled
@@ -17,7 +18,10 @@ from .sign import sign
 @require_http_methods(["GET", "HEAD", "POST"])
 def show(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show the proposal; POST signs it, exactly as it was shown. Beside the list only the item is asked for."""
-    proposal = proposal_for(request.user, pk)
+    try:
+        proposal = proposal_for(request.user, pk)
+    except Looking as looking:
+        return leave(request, reverse("reviews:second_look", args=[looking.look_id]))
     if request.method == "POST":
         return sign(request, proposal)
     context = drawn(request, proposal, **refilled(request, proposal))

@@ -3,16 +3,17 @@
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from escalations.models import Incident, Source
 from escalations.states import SETTLED
 
-from .. import dossier, export, feedback, settled, story, veil
-from ..access import incident_for, sees_everything
+from .. import dossier, export, feedback, glances, settled, story, veil
+from ..access import Looking, incident_for, sees_everything
 from ..feedback import OutcomeForm
 from ..order import Cursor
-from ..partials import page, part
+from ..partials import leave, page, part
 from ..run_page import run_of
 from .inbox import number
 
@@ -20,12 +21,19 @@ from .inbox import number
 @require_GET
 def incident(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show everything that happened to one incident, oldest first."""
-    return drawn(request, incident_for(request.user, pk))
+    try:
+        found = incident_for(request.user, pk)
+    except Looking as looking:
+        return leave(request, reverse("reviews:second_look", args=[looking.look_id]))
+    return drawn(request, found)
 
 
 def drawn(request: HttpRequest, found: Incident, form: OutcomeForm | None = None, *, status: int = 200) -> HttpResponse:
     """Return the story, with what was typed about what came of it and was not taken."""
     told = story.story_of(found)
+    over = [one for one in told.proposals if one.settled_at]
+    if request.method == "GET" and over:  # who has read how it ended is not asked for a second look at it
+        glances.note(request.user, over[-1], 0)
     return page(
         request,
         "reviews/incident.html",
@@ -34,6 +42,7 @@ def drawn(request: HttpRequest, found: Incident, form: OutcomeForm | None = None
             "run": run_of(found, request.user),
             "veil": veil.of_incident(request.user, found),
             "story": told,
+            "overseer": sees_everything(request.user),
             "was_decided": any(hasattr(one, "decision") for one in told.proposals),
             "outcomes": feedback.of_incident(found),
             "form": form or OutcomeForm(),

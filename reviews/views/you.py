@@ -7,15 +7,16 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth import authenticate, update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from escalations import audit, policies
-from escalations.errors import Invalid
+from escalations import audit, looks, policies
+from escalations.errors import Invalid, NotFound
 from escalations.models import Person
 
+from .. import second_figures
 from ..models import Preferences
 from ..partials import leave, page
 from ..room_context import preferences_of
@@ -59,10 +60,13 @@ def show(request: HttpRequest) -> HttpResponse:
     """Show one's own page; POST changes what its form's name says."""
     saved = {
         "preferences": prefer, "zone": move, "password": renew, "wishes": choose, "channel": reach, "channel_act": act_on,
-        "absence": go_away, "absence_over": come_back,
+        "absence": go_away, "absence_over": come_back, "alarm": say_to_alarm,
     }.get(request.POST.get("change", ""))  # fmt: skip
     if request.method != "POST" or saved is None:
-        return page(request, PAGE, drawn(request))
+        answer = page(request, PAGE, drawn(request))
+        if request.method == "GET":
+            looks.note_seen(request.user)
+        return answer
     return saved(request)
 
 
@@ -129,6 +133,19 @@ def come_back(request: HttpRequest) -> HttpResponse:
     return done(request, you_absence.call_off(request.user, request.POST.get("absence", "")))
 
 
+def say_to_alarm(request: HttpRequest) -> HttpResponse:
+    """Keep what this person says to a sign that attention fades, on record."""
+    number = request.POST.get("alarm", "")
+    alarm = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
+    try:
+        looks.answer_alarm(alarm, person=request.user, text=request.POST.get("answer", ""))
+    except NotFound as error:
+        raise Http404 from error
+    except Invalid:
+        return page(request, PAGE, drawn(request) | {"alarm_refused": alarm}, status=422)
+    return done(request, "Kept. Whoever sees the sign sees what you say to it.")
+
+
 def answered(request: HttpRequest, kept: bool, what: str, **form: forms.BaseForm) -> HttpResponse:
     """Say what was done, or show the form again with what is wrong in it (422)."""
     return done(request, what) if kept else page(request, PAGE, drawn(request, **form), status=422)
@@ -140,7 +157,7 @@ def done(request: HttpRequest, what: str) -> HttpResponse:
 
 
 def drawn(request: HttpRequest, **forms_: forms.BaseForm) -> dict[str, Any]:
-    """Return what the page is made of. No query but those of the preferences and of what one is told."""
+    """Return what the page is made of. No query but those of the preferences, of how one decides and of what one is told."""
     return {
         "preferences_form": PreferencesForm(instance=preferences_of(request.user)),
         "zone_form": ZoneForm(initial={"time_zone": request.user.time_zone}),
@@ -148,6 +165,7 @@ def drawn(request: HttpRequest, **forms_: forms.BaseForm) -> dict[str, Any]:
         "zones": sorted(available_timezones()),
         "orders": Preferences.ORDERS,
         "roles": sorted(role.name for role in request.user.roles()),
+        "figures": second_figures.figures_of(request.user),
         **you_notices.drawn(request),
         **you_absence.drawn(request),
         **forms_,
