@@ -5,6 +5,10 @@ takes labelled cases in. Nothing here decides anything.
 """
 
 from .export import FORMS, Scope, begin, check_may, stream
+from .history import Case, Counts, TeachesNothing, Unfit, case_of, take
 from .outcomes import NothingDecided, report, report_json
 
-__all__ = ["FORMS", "NothingDecided", "Scope", "begin", "check_may", "report", "report_json", "stream"]
+__all__ = [
+    "FORMS", "Case", "Counts", "NothingDecided", "Scope", "TeachesNothing", "Unfit", "begin", "case_of", "check_may", "report",
+    "report_json", "stream", "take",
+]

@@ -1,7 +1,7 @@
 """manage.py export_feedback [--since --until --role --format --no-redact --output]: what was proposed, decided and learned, as a file."""
 
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +56,11 @@ def moment_of(text: str | None) -> datetime | None:
     if not text:
         return None
     try:
-        found: datetime | date | None = parse_datetime(text) or parse_date(text)
+        if len(text) == len("2026-11-01") and (day := parse_date(text)):
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        found = parse_datetime(text)
     except ValueError:
         found = None
-    if isinstance(found, date) and not isinstance(found, datetime):
-        return datetime(found.year, found.month, found.day, tzinfo=UTC)
     if found is None or found.tzinfo is None:
         raise CommandError(f"{text!r} is neither a day (2026-11-01) nor a moment with its time zone (2026-11-01T09:00:00Z).")
     return found
