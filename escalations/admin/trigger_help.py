@@ -31,7 +31,8 @@ LOOKS_FOR: dict[str, str] = {
         "confidence does not get it."
     ),
     "unfamiliar": (
-        "Is for what is unlike anything that was decided before. No engine fires it yet: what is new comes to a person by low_confidence."
+        "Fires when an incident is unlike everything that was decided before. It is measured by the classifier that is live, in shares of "
+        "known traffic: none fires it while no classifier is."
     ),
     "loop_detected": (
         "Is for an agent that repeats itself or exceeds its budget of steps. Nothing fires it yet; retries that ran out fire agent_failed."
@@ -77,5 +78,11 @@ EXPLAINED: dict[str, dict[str, tuple[str, str]]] = {
     "user_request": {"phrases": ("More phrases", _PHRASES)},
     "user_complaint": {"phrases": ("Phrases", _PHRASES)},
     "low_confidence": {"below": ("Not sure enough", "From 0 to 1. What the surest engine is less sure of than this comes to a person.")},
+    "unfamiliar": {
+        "above": (
+            "As strange as", "From 0 to 1, as a share of known traffic: 0.98 brings the strangest two in a hundred of it to a person, and "
+            "what is stranger than they are.",
+        ),
+    },
     "agent_failed": {"max_attempts": ("Tries", "Tried so often, an exception is an agent's failure.")},
 }  # fmt: skip

@@ -18,8 +18,9 @@ from escalations.floors.facts import facts_of
 from escalations.models import Category, Classification, Work
 from escalations.states import Stage
 
-from . import breaker, conversation, llm, nearest, prompting, rules
+from . import breaker, conversation, learned, llm, nearest, prompting, rules
 from .conversation import Question
+from .learned import Heard
 from .llm import Triage
 from .nearest import Past
 from .prompting import Prompt
@@ -33,6 +34,7 @@ UNDER_WAY = "being classified alone"  # on a work whose worker may be about to d
 GAVE_UP = "Classifying this was tried three times and never finished."
 
 Spoken = tuple[Work, list[Word]]
+Learned = dict[int, Heard]  # by the work's id
 
 
 def run_batch(limit: int | None = None) -> int:
@@ -50,7 +52,7 @@ def run_batch(limit: int | None = None) -> int:
 def run_rules(limit: int = SPOKEN_AT_ONCE) -> int:
     """Classify up to `limit` works by the rules alone, whatever other engines are on; returns how many were claimed."""
     works = queue.claim(Stage.CLASSIFY, limit)
-    _finish([(work, [rules.speak(facts_of(work.incident, work.proposal))]) for work in works])
+    _finish([(work, [rules.speak(facts_of(work.incident, work.proposal))]) for work in works], {})
     return len(works)
 
 
@@ -61,19 +63,22 @@ def _classify(works: Sequence[Work]) -> None:
     past = nearest.of_works(works, prompt.examples) if categories else {}
     done: list[Spoken] = []
     asked: list[tuple[Spoken, Question[Triage]]] = []
+    vectors: list[tuple[Work, bytes | None]] = []
     with _Watch() as watch:
         for work in works:
             watch.over(work)
             if work.attempts > queue.MAX_ATTEMPTS:
                 done.append((work, [Word(engine="rules", error=GAVE_UP)]))
                 continue
+            vectors.append((work, learned.vector_of(work)))
             spoken, question = _by_rules(work, categories, prompt, past.get(work.pk, []))
             if question is None:
                 done.append(spoken)
             else:
                 asked.append((spoken, question))
-    _finish(done)
-    _by_model(asked)
+    heard = learned.hear(vectors) if vectors else {}
+    _finish(done, heard)
+    _by_model(asked, heard)
 
 
 def _by_rules(
@@ -98,7 +103,7 @@ def _by_rules(
         return (work, [*words, Word(engine=llm.ENGINE, error=f"The model was not asked ({type(error).__name__}).")]), None
 
 
-def _by_model(asked: Sequence[tuple[Spoken, Question[Triage]]]) -> None:
+def _by_model(asked: Sequence[tuple[Spoken, Question[Triage]]], learnt: Learned) -> None:
     """Ask the model as far as today's budget goes, write each answer soon after it comes, and put down what was used."""
     if not asked:
         return
@@ -107,7 +112,7 @@ def _by_model(asked: Sequence[tuple[Spoken, Question[Triage]]]) -> None:
     estimates = [question.estimate for _, question in asked]
     fits, day = breaker.reserve(estimates, budget=settings.LLM_DAILY_TOKENS)
     spent = Word(engine=llm.ENGINE, error="The model was not asked: today's budget of tokens is spent.")
-    _finish([(work, [*words, spent]) for (work, words), _ in asked[fits:]])
+    _finish([(work, [*words, spent]) for (work, words), _ in asked[fits:]], learnt)
     if not fits:
         return
     heard: list[Word] = []
@@ -115,7 +120,7 @@ def _by_model(asked: Sequence[tuple[Spoken, Question[Triage]]]) -> None:
         with closing(llm.ask_each([question for _, question in asked[:fits]])) as groups:
             for group in groups:
                 heard += [word for _, word in group]
-                _finish([(asked[index][0][0], [*asked[index][0][1], word]) for index, word in group])
+                _finish([(asked[index][0][0], [*asked[index][0][1], word]) for index, word in group], learnt)
     finally:
         breaker.settle(
             day,
@@ -126,13 +131,13 @@ def _by_model(asked: Sequence[tuple[Spoken, Question[Triage]]]) -> None:
         )
 
 
-def _finish(spoken: Sequence[Spoken]) -> None:
+def _finish(spoken: Sequence[Spoken], learnt: Learned) -> None:
     """Write what was said of these works and move them on, in one transaction; one by one when a row spoils it for all."""
     if not spoken:
         return
     try:
         with transaction.atomic():
-            _write(spoken)
+            _write(spoken, learnt)
         return
     except (OperationalError, InterfaceError):
         raise  # the database itself: the leases run out and somebody classifies these again
@@ -142,12 +147,15 @@ def _finish(spoken: Sequence[Spoken]) -> None:
             queue.retry(spoken[0][0], 5, f"What was said of it could not be stored ({type(error).__name__}).")
             return
     for one in spoken:
-        _finish([one])
+        _finish([one], learnt)
 
 
-def _write(spoken: Sequence[Spoken]) -> None:
-    """All or nothing, for those whose lease still holds: next stage, words, audit, wake-up. Four queries whatever the number."""
-    words = {work.pk: said for work, said in spoken}
+def _write(spoken: Sequence[Spoken], learnt: Learned) -> None:
+    """All or nothing, for those whose lease still holds: next stage, words, audit, wake-up, and what was learned from later.
+
+    Six queries whatever the number.
+    """
+    words = {work.pk: [*said, *_of_learned(learnt, work)] for work, said in spoken}
     # Copies: a transaction that fails must leave the works as they are in the database.
     held = queue.finish_many([copy(work) for work, _ in spoken], Stage.ROUTE)
     if len(held) < len(spoken):
@@ -155,6 +163,7 @@ def _write(spoken: Sequence[Spoken]) -> None:
     if not held:
         return
     Classification.objects.bulk_create([_row(work, word) for work in held for word in words[work.pk]])
+    learned.write([learnt[work.pk] for work in held if work.pk in learnt])
     audit.record_many([
         audit.entry(
             "incident.classified", actor=audit.SYSTEM, incident_id=work.incident_id, proposal_id=work.proposal_id,
@@ -163,6 +172,11 @@ def _write(spoken: Sequence[Spoken]) -> None:
         for work in held
     ])
     queue.wake("route")
+
+
+def _of_learned(learnt: Learned, work: Work) -> list[Word]:
+    word = learnt[work.pk].word if work.pk in learnt else None
+    return [word] if word is not None else []
 
 
 def _row(work: Work, word: Word) -> Classification:

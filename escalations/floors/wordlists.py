@@ -139,5 +139,6 @@ DEFAULT_SETTINGS: dict[str, dict[str, Any]] = {
     "user_request": {"phrases": []},  # more phrases than the built-in ones, which always count
     "user_complaint": {"phrases": COMPLAINS},
     "low_confidence": {"below": 0.6},  # 0 to 1: what is less sure than this comes to a person
+    "unfamiliar": {"above": 0.98},  # 0 to 1: what is stranger than this share of known traffic comes to a person
     "agent_failed": {"max_attempts": 3},
 }  # fmt: skip

@@ -58,6 +58,11 @@ def unpacked(vector: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     return (both & ((1 << PLACES) - 1)).astype(np.int64), (both >> PLACES).astype(np.float32)
 
 
+def place_of_kind(kind: str) -> int:
+    """Return the place that says of a vector what kind of incident it is of."""
+    return (STRUCTURE << BITS) + place(f"kind: {kind}")
+
+
 class _Found:
     """The features of one incident while they are gathered."""
 

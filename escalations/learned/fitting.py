@@ -87,9 +87,10 @@ def model_of(cases: Sequence[Case]) -> Model:
     columns, idf = _columns(places, starts)
     rows, unknown = weighted(places, counts, starts, columns, idf)
     folds = np.array([crc32((case.group or str(at)).encode()) % FOLDS for at, case in enumerate(cases)])
-    approve, _ = _head(rows, ["" if case.approve is None else str(case.approve) for case in cases], folds, ("False", "True"))
-    category, unsure = _head(rows, [case.category for case in cases], folds)
-    severity, _ = _head(rows, [case.severity for case in cases], folds)
+    kinds = [case.kind for case in cases]
+    approve, _ = _head(rows, kinds, ["" if case.approve is None else str(case.approve) for case in cases], folds, ("False", "True"))
+    category, unsure = _head(rows, kinds, [case.category for case in cases], folds)
+    severity, _ = _head(rows, kinds, [case.severity for case in cases], folds)
     past = past_of(rows, unknown, folds, unsure) if len(cases) >= ENOUGH else None
     return Model(columns, idf, approve=approve, category=category, severity=severity, past=past)
 
@@ -107,7 +108,7 @@ def _columns(places: NDArray[np.int64], starts: NDArray[np.int64]) -> tuple[NDAr
 
 
 def _head(
-    rows: sparse.csr_matrix, labels: Sequence[str], folds: NDArray[np.int64], classes: tuple[str, ...] | None = None
+    rows: sparse.csr_matrix, kinds: Sequence[str], labels: Sequence[str], folds: NDArray[np.int64], classes: tuple[str, ...] | None = None
 ) -> tuple[Head | None, NDArray[np.float64]]:
     """Return a calibrated head for labels ("": none), and how unsure it was of each row while it had not seen the row's fold.
 
@@ -127,7 +128,8 @@ def _head(
     x, y, of_fold = rows[usable], np.array([number[said[at]] for at in usable]), folds[usable]
     scores = _unseen(x, y, of_fold, len(classes))
     platt = fitted(scores[:, 0], y == 1) if len(classes) == 2 else tempered(scores, y)
-    head = Head(classes, *_linear(x, y, len(classes)), platt)
+    known = tuple(sorted({kinds[at] for at in usable}))
+    head = Head(classes, known, *_linear(x, y, len(classes)), platt)
     unsure[usable] = 1 - head.of_scores(scores).max(axis=1)
     return head, unsure
 

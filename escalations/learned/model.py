@@ -18,7 +18,7 @@ from scipy.special import expit, softmax
 
 from . import novelty
 from .calibrating import Platt
-from .features import BLOCKS, SPEC, unpacked
+from .features import BLOCKS, SPEC, place_of_kind, unpacked
 from .text import BITS
 
 Floats = NDArray[np.float32]
@@ -54,10 +54,11 @@ class Said:
 class Head:
     """One linear question: a score for each class from the weights of the features, made a probability by its calibration.
 
-    With two classes there is one row of weights, for the second class.
+    With two classes there is one row of weights, for the second class. Of incidents of another kind than `kinds` it says nothing.
     """
 
     classes: tuple[str, ...]
+    kinds: tuple[str, ...]
     weights: Floats  # rows x columns
     bias: Floats
     platt: Platt
@@ -99,22 +100,18 @@ class Model:
         """Say what the model thinks of each vector (`features.of`), in order. About 0.1 ms each in batches of 250."""
         if not vectors:
             return []
-        rows, unknown = self.rows(vectors)
-        approve = self.approve.chances(rows)[:, 1] if self.approve else None
-        strange = self.past.novelty(rows, unknown, self.category) if self.past else None
-        categories, severities = _best(self.category, rows), _best(self.severity, rows)
+        places, counts, starts = gathered(vectors)
+        rows, unknown = weighted(places, counts, starts, self.columns, self.idf)
+        of_kind = _Kinds(places, starts)
+        categories = of_kind.best(self.category, rows)
+        unsure = np.array([0.0 if chance is None else 1 - chance for _, chance in categories])
+        strange = self.past.novelty(rows, unknown, unsure) if self.past else None
+        severities = of_kind.best(self.severity, rows)
+        approve = of_kind.second(self.approve, rows)
         return [
-            Said(
-                *categories[at], *severities[at], approve=float(approve[at]) if approve is not None else None,
-                novelty=float(strange[at]) if strange is not None else None,
-            )
+            Said(*categories[at], *severities[at], approve=approve[at], novelty=float(strange[at]) if strange is not None else None)
             for at in range(len(vectors))
         ]
-
-    def rows(self, vectors: Sequence[bytes]) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
-        """Return the vectors as weighted rows over the model's columns, and of each the share of it that no column knows."""
-        places, counts, starts = gathered(vectors)
-        return weighted(places, counts, starts, self.columns, self.idf)
 
     # -- as bytes
 
@@ -125,7 +122,7 @@ class Model:
         for name in ("approve", "category", "severity"):
             head: Head | None = getattr(self, name)
             if head is not None:
-                header["heads"][name] = {"classes": list(head.classes), "platt": head.platt.json()}
+                header["heads"][name] = {"classes": list(head.classes), "kinds": list(head.kinds), "platt": head.platt.json()}
                 arrays += [head.weights.astype("<f4"), head.bias.astype("<f4")]
         if self.past is not None:
             header["past"] = self.past.json()
@@ -145,7 +142,7 @@ class Model:
             left = iter(arrays)
             columns, idf = next(left), next(left)
             heads = {
-                name: Head(tuple(map(str, told["classes"])), next(left), next(left), Platt.of_json(told["platt"]))
+                name: Head(tuple(map(str, told["classes"])), tuple(map(str, told["kinds"])), next(left), next(left), Platt.of_json(told["platt"]))
                 for name in ("approve", "category", "severity") if (told := header["heads"].get(name))
             }
             past = novelty.Past.made_of(header["past"], left) if header["past"] else None
@@ -206,12 +203,34 @@ def weighted(
     return rows, unknown
 
 
-def _best(head: Head | None, rows: sparse.csr_matrix) -> list[tuple[str, float | None]]:
-    if head is None:
-        return [("", None)] * rows.shape[0]
-    chances = head.chances(rows)
-    best = chances.argmax(axis=1)
-    return [(head.classes[one], float(chances[at, one])) for at, one in enumerate(best)]
+class _Kinds:
+    """Of which kind each vector is, so that a head is asked of those alone whose kind it knows."""
+
+    def __init__(self, places: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
+        self._places, self._row_of = places, np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        self._many = len(starts) - 1
+
+    def asked(self, head: Head) -> NDArray[np.bool_]:
+        asked = np.zeros(self._many, dtype=bool)
+        asked[self._row_of[np.isin(self._places, [place_of_kind(kind) for kind in head.kinds])]] = True
+        return asked
+
+    def best(self, head: Head | None, rows: sparse.csr_matrix) -> list[tuple[str, float | None]]:
+        """Return (likeliest class, its chance) of each row, ("", None) where the head does not know."""
+        if head is None:
+            return [("", None)] * self._many
+        asked, chances = self.asked(head), head.chances(rows)
+        likeliest = chances.argmax(axis=1)
+        return [
+            (head.classes[one], float(chances[at, one])) if asked[at] else ("", None) for at, one in enumerate(likeliest)
+        ]
+
+    def second(self, head: Head | None, rows: sparse.csr_matrix) -> list[float | None]:
+        """Return the chance of the second class of each row, None where the head does not know."""
+        if head is None:
+            return [None] * self._many
+        asked, chances = self.asked(head), head.chances(rows)[:, 1]
+        return [float(chances[at]) if asked[at] else None for at in range(self._many)]
 
 
 def _taken_apart(weights: bytes) -> tuple[dict[str, Any], list[NDArray[Any]]]:

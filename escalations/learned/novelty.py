@@ -5,14 +5,11 @@ about two in a hundred of what is like the past, whatever the scale of the dista
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-
-if TYPE_CHECKING:
-    from .model import Head
 
 DIMENSIONS = 96
 KEPT = 3_000  # decided incidents that stand for the past
@@ -25,17 +22,16 @@ class Past:
     def __init__(self, axes: NDArray[np.float32], kept: NDArray[np.float32], ranks: NDArray[np.float32], mix: tuple[float, float, float]) -> None:
         self.axes, self.kept, self.ranks, self.mix = axes, kept, ranks, mix
 
-    def novelty(self, rows: sparse.csr_matrix, unknown: NDArray[np.float64], head: "Head | None") -> NDArray[np.float64]:
-        """Return the novelty of each row: its rank from 0 to 1 among known traffic."""
-        raw = self.raw(rows, unknown, head)
+    def novelty(self, rows: sparse.csr_matrix, unknown: NDArray[np.float64], unsure: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the novelty of each row: its rank from 0 to 1 among known traffic. `unsure`: one minus the chance of its likeliest category."""
+        raw = self.raw(rows, unknown, unsure)
         below = np.searchsorted(self.ranks, raw, side="right")
         inside: NDArray[np.float64] = below / len(self.ranks)
         return inside
 
-    def raw(self, rows: sparse.csr_matrix, unknown: NDArray[np.float64], head: "Head | None") -> NDArray[np.float64]:
+    def raw(self, rows: sparse.csr_matrix, unknown: NDArray[np.float64], unsure: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how strange each row is, on a scale of its own."""
         far = distance(rows, self.axes, self.kept)
-        unsure = unsureness(rows, head)
         return mixed(far, unknown, unsure, self.mix)
 
     def fits(self, width: int) -> bool:
@@ -72,14 +68,6 @@ def distance(rows: sparse.csr_matrix, axes: NDArray[np.float32], kept: NDArray[n
     for at in range(0, len(flat), 1_000):
         out[at : at + 1_000] = 1 - (flat[at : at + 1_000] @ kept.T).max(axis=1)
     return out
-
-
-def unsureness(rows: sparse.csr_matrix, head: "Head | None") -> NDArray[np.float64]:
-    """Return one minus the chance of the likeliest category; 0 where no categories were learned."""
-    if head is None:
-        return np.zeros(rows.shape[0])
-    unsure: NDArray[np.float64] = 1 - head.chances(rows).max(axis=1)
-    return unsure
 
 
 def unit(flat: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ BY = dict(RoutingRule.BY)
 MOST_NAMED = 5  # words or rules named in one sentence
 
 # Numbers whose rise makes a trigger fire less, and one whose fall does.
-HIGHER_IS_LOOSER = frozenset({"money_limit", "count_limit", "max_attempts", "contacts"})
+HIGHER_IS_LOOSER = frozenset({"money_limit", "count_limit", "max_attempts", "contacts", "above"})
 LOWER_IS_LOOSER = frozenset({"below"})
 WORDS = frozenset({"vague_words", "verbs", "phrases"})  # more of them only ever fire more
 

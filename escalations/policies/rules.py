@@ -215,8 +215,9 @@ def check_trigger(trigger: Trigger) -> None:
     if trigger.policy_id and trigger.policy.archived_at:
         errors.append(problem("policy", "archived", "That policy is archived."))
     errors += _settings_problems(trigger.settings, DEFAULT_SETTINGS.get(trigger.name, {}))
-    if not errors and not 0 <= trigger.settings.get("below", 0) <= 1:
-        errors.append(problem("settings", "out_of_range", "“below” is between 0 and 1."))
+    for name in ("below", "above"):
+        if not errors and not 0 <= trigger.settings.get(name, 0) <= 1:
+            errors.append(problem("settings", "out_of_range", f"“{name}” is between 0 and 1."))
     if errors:
         raise Invalid(errors)
 
