@@ -51,6 +51,19 @@ def typable(text: str) -> bool:
 
 
 @register.filter
+def by_lane(decision: Any) -> bool:
+    """Say whether a lane let this go that had earned it; else a policy is a rule, which is called by its own name."""
+    return bool(decision) and decision.by_kind == "policy" and decision.by_name != decision.by_id
+
+
+@register.filter
+def decided_by(decision: Any) -> str:
+    """Return who decided as it stands inside a sentence: “the lane …” where a lane did, else the name. To be shown like any name."""
+    name: str = decision.by_name
+    return name[:1].lower() + name[1:] if by_lane(decision) else name
+
+
+@register.filter
 def told_facts(evidence: Any) -> list[tuple[str, str]]:
     """Return what an end or a grant was based on as (name, text): numbers and short words; lists and the like stay in the record."""
     if not isinstance(evidence, dict):
