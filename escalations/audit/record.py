@@ -49,7 +49,7 @@ ACTIONS = frozenset(
         "lane.granted", "lane.withdrawn", "lane.audited", "lane.harmed", "lane.set", "outcome.reported",
         "history.imported", "feedback.exported",
         "second.drawn", "second.answered", "second.lapsed", "known.marked", "known.retired", "vigilance.alarmed", "vigilance.answered",
-        "weekly.made", "weekly.found", "weekly.followed", "weekly.closed", "suggestion.drafted", "suggestion.dismissed",
+        "weekly.made", "weekly.found", "weekly.noted", "weekly.followed", "weekly.closed", "suggestion.drafted", "suggestion.dismissed",
         "prompt.saved", "prompt.promoted", "prompt.compared",
     }
 )

@@ -11,7 +11,7 @@ from threading import Event
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
-from escalations import audit, lifecycle, looks, notify, oversight, queue, upkeep
+from escalations import audit, lifecycle, looks, notify, oversight, queue, upkeep, weekly
 
 from . import auditor, housekeeping
 from .lateness import DatabaseLost, Steps, drain, raise_if_lost
@@ -78,6 +78,7 @@ class Timers:
             Duty("looked at again", 60, self._look_again),
             Duty("vigilant", 3600, self._watch_vigilance),
             Duty("looked after", upkeep.EVERY, self._look_after),
+            Duty("reviewed", weekly.EVERY, self._review),
         ]
 
     def run(self) -> None:
@@ -163,6 +164,9 @@ class Timers:
 
     def _watch_vigilance(self) -> int | None:
         return looks.look() if queue.take_turn("vigilance's turn", 86_000) else None
+
+    def _review(self) -> int:
+        return drain(weekly.make_due, self.stop, LONGEST_DUTY, 1) if queue.take_turn("weekly reviews' turn", weekly.EVERY - 1) else 0
 
     def _compare_clocks(self) -> float:
         self.ahead = housekeeping.skew()
