@@ -22,7 +22,7 @@ async function look() {
     (again || document.getElementById("replay-title")).focus();
   }
   if (!ended) return wait();
-  said.textContent = `The replay has ended: ${fresh.dataset.state}.`;
+  said.textContent = `${part.dataset.what || "The replay"} has ended: ${fresh.dataset.state}.`;
 }
 
 function wait() {
