@@ -34,7 +34,7 @@ def compare(reference: Sequence[float], recent: Sequence[float]) -> Looked:
 class Drift:
     """Compares the last `window` with the reference after every `every` more; `delta` is the chance of a false alarm over all looks."""
 
-    def __init__(self, reference: Sequence[float], delta: float = 0.01, *, window: int = 100, every: int = 50, what: str = "scores") -> None:
+    def __init__(self, reference: Sequence[float], delta: float = 0.01, *, window: int = 100, every: int = 25, what: str = "scores") -> None:
         """`what` is the word for a page: "scores", "novelty". With an empty reference it never speaks."""
         if not 0 < delta < 1 or window < 1 or every < 1:
             raise ValueError(f"delta {delta}, window {window}, every {every}")
