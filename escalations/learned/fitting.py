@@ -4,7 +4,7 @@ Twice the same recipe: first on the earlier part alone, scored on what came afte
 The scores are those of the recipe, and what the kept model is worth is shown by its lane's own evidence, which begins after it was made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,9 @@ from sklearn.linear_model import LogisticRegression
 
 from . import scoring
 from .calibrating import fitted, tempered
-from .model import Head, Model, gathered, weighted
+from .cases import Case
+from .features import PLACES
+from .model import Head, Model, Said, gathered, weighted
 from .past import past_of
 
 ENOUGH = 200  # cases with a label before anything is said of others
@@ -27,26 +29,12 @@ OF_A_CLASS = 3  # cases of a category before it is one
 COLUMNS = 65_536  # features that have a weight: the most frequent ones
 WORK = 1_500_000_000  # numbers times classes that one head may be fitted on: about twenty seconds; older cases are left out
 FOLDS = 4
+MANY = 20_000  # cases of which one fold in four tells how well the scores hold
+CHUNK = 2_000  # vectors taken apart at once
+BESIDE_ENOUGH = 50  # later cases that the live version cannot have seen
 STRICTNESS = 10.0  # of the penalty, as scikit-learn's C
 RUNGS = 20
 LANE_ENOUGH = 60  # later cases of a lane before it has rungs of its own
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One decided incident. `approve`: a person approved it as proposed; None, "" : nobody said.
-
-    `lane` is "<source pk>/<by>/<subject>" or ""; cases of one `group` are never on both sides of a split ("" is a group of its own).
-    """
-
-    features: bytes
-    kind: str
-    approve: bool | None
-    category: str
-    severity: str
-    at: datetime
-    lane: str = ""
-    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +49,38 @@ class Fitted:
     rungs: dict[str, list[float]]
 
 
-def fit(cases: Sequence[Case], *, holdout: float = 0.2) -> Fitted:
+def fit(
+    cases: Sequence[Case], *, holdout: float = 0.2, beside: Model | None = None, beside_until: datetime | None = None,
+    tick: Callable[[], None] = lambda: None,
+) -> Fitted:
     """Fit a model on cases in order of time; the last `holdout` of them are what it is scored on. Deterministic.
 
-    With fewer than ENOUGH labelled cases, or too few of one answer, the model says of that question that it does not know. About a
-    minute and a gigabyte for 100,000 cases.
+    With fewer than ENOUGH labelled cases, or too few of one answer, the model says of that question that it does not know. `beside` is
+    scored on the same later cases (those after `beside_until`, which it cannot have seen, where they are enough); `tick` is called now and
+    then. About a minute and a gigabyte for 100,000 cases.
     """
     earlier, later = split(cases, holdout)
     before = model_of(earlier)
-    said = before.speak([case.features for case in later])
+    tick()
+    said = spoken(before, later)
     scores = scoring.scores(later, said) | {"cases": len(cases), "earlier": len(earlier), "later": len(later)}
+    if beside is not None:
+        fresh = [at for at, case in enumerate(later) if beside_until is None or case.at > beside_until]
+        asked = fresh if len(fresh) >= BESIDE_ENOUGH else range(len(later))
+        same = [later[at] for at in asked]
+        scores["beside"] = {
+            "cases": len(same), "unseen": len(fresh) >= BESIDE_ENOUGH, "live": scoring.scores(same, spoken(beside, same)),
+            "this": scoring.scores(same, [said[at] for at in asked]),
+        }
+    tick()
     return Fitted(model_of(cases), scores, rungs_of(later, [one.approve for one in said]))
+
+
+def spoken(model: Model, cases: Sequence[Case]) -> list[Said]:
+    """Return what a model says of cases, a thousand at a time."""
+    return [
+        one for at in range(0, len(cases), CHUNK) for one in model.speak([case.features for case in cases[at : at + CHUNK]])
+    ]
 
 
 def split(cases: Sequence[Case], holdout: float) -> tuple[list[Case], list[Case]]:
@@ -83,28 +92,39 @@ def split(cases: Sequence[Case], holdout: float) -> tuple[list[Case], list[Case]
 
 def model_of(cases: Sequence[Case]) -> Model:
     """Return the model these cases make."""
-    places, counts, starts = gathered([case.features for case in cases])
-    columns, idf = _columns(places, starts)
-    rows, unknown = weighted(places, counts, starts, columns, idf)
+    vectors = [case.features for case in cases]
+    columns, idf = _columns(vectors)
+    rows, unknown = _rows(vectors, columns, idf)
     folds = np.array([crc32((case.group or str(at)).encode()) % FOLDS for at, case in enumerate(cases)])
     kinds = [case.kind for case in cases]
     approve, _ = _head(rows, kinds, ["" if case.approve is None else str(case.approve) for case in cases], folds, ("False", "True"))
     category, unsure = _head(rows, kinds, [case.category for case in cases], folds)
     severity, _ = _head(rows, kinds, [case.severity for case in cases], folds)
-    past = past_of(rows, unknown, folds, unsure) if len(cases) >= ENOUGH else None
+    past = past_of(rows, unknown, folds == 0, unsure) if len(cases) >= ENOUGH else None
     return Model(columns, idf, approve=approve, category=category, severity=severity, past=past)
 
 
-def _columns(places: NDArray[np.int64], starts: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+def _columns(vectors: Sequence[bytes]) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
     """Return the places that have a weight (seen at least twice, the most frequent), in order, and how rare each is."""
-    every, seen = np.unique(places, return_counts=True)
-    often = seen >= (2 if len(starts) > ENOUGH else 1)
-    every, seen = every[often], seen[often]
+    seen = np.zeros(1 << PLACES, dtype=np.int64)
+    for at in range(0, len(vectors), CHUNK):
+        places, _, _ = gathered(vectors[at : at + CHUNK])
+        seen += np.bincount(places, minlength=len(seen))
+    every = np.flatnonzero(seen >= (2 if len(vectors) >= ENOUGH else 1))
     if len(every) > COLUMNS:
-        kept = np.sort(np.argsort(-seen, kind="stable")[:COLUMNS])
-        every, seen = every[kept], seen[kept]
-    idf = 1 + np.log((len(starts)) / (1 + seen))
+        every = np.sort(every[np.argsort(-seen[every], kind="stable")[:COLUMNS]])
+    idf = 1 + np.log((1 + len(vectors)) / (1 + seen[every]))
     return every.astype(np.uint32), idf.astype(np.float32)
+
+
+def _rows(
+    vectors: Sequence[bytes], columns: NDArray[np.uint32], idf: NDArray[np.float32]
+) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
+    """Return all vectors as `model.weighted` rows, some thousand at a time: what lies in between would be several times as much."""
+    made = [
+        weighted(*gathered(vectors[at : at + CHUNK]), columns, idf) for at in range(0, len(vectors), CHUNK)
+    ] or [weighted(*gathered([]), columns, idf)]
+    return sparse.vstack([rows for rows, _ in made], format="csr"), np.concatenate([unknown for _, unknown in made])
 
 
 def _head(
@@ -114,7 +134,7 @@ def _head(
 
     None, and 0 everywhere, where there is too little to learn from.
     """
-    unsure = np.zeros(len(labels))
+    unsure = np.zeros(len(labels))  # of fold 0 at least, which is what is asked for
     said = np.array(labels, dtype=object).astype(str)
     every, seen = np.unique(said[said != ""], return_counts=True)
     kept = [str(one) for one, times in zip(every, seen, strict=True) if times >= (OF_A_CLASS if classes is None else 1)]
@@ -126,11 +146,12 @@ def _head(
     per_row = max(1, rows.nnz // max(rows.shape[0], 1)) * (1 if len(classes) == 2 else len(classes))
     usable = usable[-max(ENOUGH, WORK // (per_row * PASSES)) :]
     x, y, of_fold = rows[usable], np.array([number[said[at]] for at in usable]), folds[usable]
-    scores = _unseen(x, y, of_fold, len(classes))
-    platt = fitted(scores[:, 0], y == 1) if len(classes) == 2 else tempered(scores, y)
+    scores, seen_by_none = _unseen(x, y, of_fold, len(classes))
+    true = y[seen_by_none]
+    platt = fitted(scores[:, 0], true == 1) if len(classes) == 2 else tempered(scores, true)
     known = tuple(sorted({kinds[at] for at in usable}))
     head = Head(classes, known, *_linear(x, y, len(classes)), platt)
-    unsure[usable] = 1 - head.of_scores(scores).max(axis=1)
+    unsure[usable[seen_by_none]] = 1 - head.sure(scores)
     return head, unsure
 
 
@@ -154,15 +175,20 @@ def _linear(x: sparse.csr_matrix, y: NDArray[np.int64], classes: int) -> tuple[N
     return weights, bias
 
 
-def _unseen(x: sparse.csr_matrix, y: NDArray[np.int64], folds: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """Return the scores that each case gets from a fit that had not seen its fold."""
-    scores = np.zeros((len(y), 1 if classes == 2 else classes))
-    for fold in range(FOLDS):
+def _unseen(
+    x: sparse.csr_matrix, y: NDArray[np.int64], folds: NDArray[np.int64], classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the scores that cases got from a fit that had not seen their fold, and which cases. Of many cases one fold is enough."""
+    scores, which = [], []
+    for fold in range(FOLDS if len(y) <= MANY else 1):
         out = folds == fold
         if out.any() and not out.all():
             weights, bias = _linear(x[~out], y[~out], classes)
-            scores[out] = x[out] @ weights.T + bias
-    return scores
+            scores.append(x[out] @ weights.T + bias)
+            which.append(np.flatnonzero(out))
+    if not scores:  # one group alone: nothing is unseen, so nothing is made surer than even
+        return np.zeros((len(y), 1 if classes == 2 else classes)), np.arange(len(y))
+    return np.concatenate(scores).astype(np.float64), np.concatenate(which)
 
 
 def rungs_of(cases: Sequence[Case], approve: Sequence[float | None]) -> dict[str, list[float]]:

@@ -81,6 +81,12 @@ class Head:
         return chances
 
 
+    def sure(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the chance of the likeliest class that linear scores are worth."""
+        surest: NDArray[np.float64] = self.of_scores(scores).max(axis=1)
+        return surest
+
+
 class Model:
     """One trained state. Immutable; safe to share between threads.
 

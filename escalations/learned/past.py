@@ -14,15 +14,14 @@ ASKED = 4_000  # cases of the fold that is held out for the ranks, the newest
 
 
 def past_of(
-    rows: sparse.csr_matrix, unknown: NDArray[np.float64], folds: NDArray[np.int64], unsure: NDArray[np.float64]
+    rows: sparse.csr_matrix, unknown: NDArray[np.float64], out: NDArray[np.bool_], unsure: NDArray[np.float64]
 ) -> Past:
-    """Return the past of these rows. Ranks are of one fold (whole groups), measured as if only the others were known.
+    """Return the past of these rows. Ranks are of those `out` (a fold of whole groups), measured as if only the others were known.
 
     `unsure` is how unsure a fit was of each row's category that had not seen its fold.
     """
     axes = _axes(rows)
     flat = novelty.unit(np.asarray(rows @ axes, dtype=np.float32))
-    out = folds == folds[-1]
     if not out.any() or out.all():
         out = np.arange(rows.shape[0]) % 4 == 0
     inside, asked = np.flatnonzero(~out), np.flatnonzero(out)[-ASKED:]

@@ -1,19 +1,19 @@
 """What a model reached on decisions that came after it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from escalations.proof import calibration
+
+from .cases import Case
 from .model import Said
 
-if TYPE_CHECKING:
-    from .fitting import Case
 
-
-def scores(cases: Sequence["Case"], said: Sequence[Said]) -> dict[str, Any]:
+def scores(cases: Sequence[Case], said: Sequence[Said]) -> dict[str, Any]:
     """Return {"approve": {...}, "category": {...}, "severity": {...}}; {} for a question nobody answered or the model does not know.
 
     `n` cases, `accuracy`, `base` (always saying the commonest), of approve also `auroc`, `log_loss`, `base_log_loss`, `ece`.
@@ -31,8 +31,8 @@ def _of_chances(chance: NDArray[np.float64], true: NDArray[np.bool_]) -> dict[st
     base = float(true.mean())
     return {
         "n": len(true), "accuracy": round(float(((chance >= 0.5) == true).mean()), 4), "base": round(max(base, 1 - base), 4),
-        "auroc": auroc(chance, true), "log_loss": round(log_loss(chance, true), 5),
-        "base_log_loss": round(log_loss(np.full(len(true), base), true), 5), "ece": round(ece(chance, true), 4), "approved": round(base, 4),
+        "auroc": calibration.auroc(list(chance), list(true)), "log_loss": round(log_loss(chance, true), 5),
+        "base_log_loss": round(log_loss(np.full(len(true), base), true), 5), "ece": round(calibration.ece(list(chance), list(true)), 4), "approved": round(base, 4),
     }
 
 
@@ -50,18 +50,3 @@ def log_loss(chance: NDArray[np.float64], true: NDArray[np.bool_]) -> float:
     """Return the mean negative log-likelihood in nats; chances are kept 1e-6 from certainty."""
     sure = np.clip(chance, 1e-6, 1 - 1e-6)
     return float(-np.mean(np.where(true, np.log(sure), np.log1p(-sure))))
-
-
-def auroc(chance: NDArray[np.float64], true: NDArray[np.bool_]) -> float | None:
-    """Return the chance that an approved one scores above one that was not (Mann and Whitney 1947; ties count half), None without both."""
-    yes, no = int(true.sum()), int((~true).sum())
-    if not yes or not no:
-        return None
-    return round(float((rankdata(chance)[true].sum() - yes * (yes + 1) / 2) / (yes * no)), 4)
-
-
-def ece(chance: NDArray[np.float64], true: NDArray[np.bool_], bins: int = 10) -> float:
-    """Return the expected calibration error over bins of equal width (Naeini, Cooper, Hauskrecht 2015)."""
-    which = np.minimum((chance * bins).astype(int), bins - 1)
-    off = np.bincount(which, weights=chance - true, minlength=bins)
-    return float(np.abs(off).sum() / max(len(true), 1))

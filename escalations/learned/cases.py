@@ -1,0 +1,21 @@
+"""What is learned from: one decided incident, as numbers and what was said of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One decided incident. `approve`: a person approved it as proposed; None, "" : nobody said.
+
+    `lane` is "<source pk>/<by>/<subject>" or ""; cases of one `group` are never on both sides of a split ("" is a group of its own).
+    """
+
+    features: bytes
+    kind: str
+    approve: bool | None
+    category: str
+    severity: str
+    at: datetime
+    lane: str = ""
+    group: str = ""
