@@ -5,9 +5,9 @@ only those earlier decisions as examples that were there then. It takes tokens f
 the second half of a day's.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -159,7 +159,7 @@ def _page(trial: PromptTrial) -> bool:
     words: list[Word] = []
     try:
         asked = [question for pair in pairs[:fits] for question in (pair.first, pair.second)]
-        words = asyncio.run(llm.ask_many(asked)) if asked else []
+        words = _answers(asked)
     finally:
         breaker.settle(
             day, reserved=sum(estimates[:fits]), calls=sum(1 for word in words if word.tokens_in),
@@ -176,6 +176,16 @@ def _page(trial: PromptTrial) -> bool:
     trial.cursor = {"at": went[-1].decided_at.isoformat(), "id": went[-1].pk}
     _keep(trial)
     return trial.done >= trial.wanted
+
+
+def _answers(questions: Sequence[Question[Triage]]) -> list[Word]:
+    """Ask all and return their words in the order of the questions."""
+    words: dict[int, Word] = {}
+    if questions:
+        with closing(llm.ask_each(questions)) as groups:
+            for group in groups:
+                words |= dict(group)
+    return [words[index] for index in range(len(questions))]
 
 
 def _decisions(cursor: dict[str, Any] | None, limit: int) -> list[Decision]:

@@ -80,7 +80,7 @@ def test_both_versions_are_asked_and_counted_beside_what_people_signed(model, ve
 
 @transactional
 def test_where_they_differ_can_be_read_case_by_case(model, versions, past, person, monkeypatch):
-    monkeypatch.setattr(comparing.llm, "ask_many", answers(lambda system: ("timeout", "critical") if "SECOND" in system else ("outage", "warning")))
+    monkeypatch.setattr(comparing.llm, "ask_each", answers(lambda system: ("timeout", "critical") if "SECOND" in system else ("outage", "warning")))
     row = trial(versions, person)
 
     run()
@@ -94,14 +94,13 @@ def test_where_they_differ_can_be_read_case_by_case(model, versions, past, perso
 
 
 def answers(say):
-    async def ask_many(questions):
-        words = []
-        for question in questions:
+    def ask_each(questions):
+        for index, question in reversed(list(enumerate(questions))):  # as they come, which is in no order
             category, severity = say(question.messages[0]["content"])
-            words.append(Word(engine="llm", category=category, severity=severity, confidence=0.9, tokens_in=10, tokens_out=2, latency_ms=5))
-        return words
+            word = Word(engine="llm", category=category, severity=severity, confidence=0.9, tokens_in=10, tokens_out=2, latency_ms=5)
+            yield [(index, word)]
 
-    return ask_many
+    return ask_each
 
 
 @transactional
