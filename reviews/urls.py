@@ -20,6 +20,7 @@ from .views import (
     stop,
     strip,
     tokens,
+    weekly,
     you,
 )
 
@@ -59,6 +60,10 @@ urlpatterns = [
     path("second/agreement/", second.agreement, name="agreement"),
     path("second/known/", second.known, name="known_answers"),
     path("stop/", stop.show, name="stop"),
+    path("weekly/", weekly.listed, name="weekly"),
+    path("weekly/<int:pk>/", weekly.show, name="weekly_review"),
+    path("weekly/<int:pk>/acts/", weekly.act, name="weekly_acts"),
+    path("weekly/<int:pk>/minutes/", weekly.minutes, name="weekly_minutes"),
     path("settled/", records.settled_list, name="settled"),
     path("settled/file/", records.settled_file, name="settled_file"),
     path("you/", you.show, name="you"),

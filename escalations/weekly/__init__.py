@@ -7,7 +7,7 @@ suggested rule with its replay, never a live one; `minutes` is what is taken awa
 
 from .drafting import Done, dismiss, draft, may_draft, replay_again
 from .finding import Closed, close, find, may_write, write_notes
-from .follow_ups import Ended, end, follow_up, owners_of, shown_on
+from .follow_ups import Ended, end, find_and_follow, follow_up, owners_of, shown_on
 from .making import EVERY, make, make_due
 from .minutes import FORMS, minutes
 
@@ -22,6 +22,7 @@ __all__ = [
     "draft",
     "end",
     "find",
+    "find_and_follow",
     "follow_up",
     "make",
     "make_due",

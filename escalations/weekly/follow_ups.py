@@ -10,7 +10,7 @@ from escalations import audit, clock
 from escalations.errors import Conflict, Invalid, NotAllowed, NotFound
 from escalations.models import EscalationReview, Finding, FollowUp, Person, Role
 
-from .finding import locked, may_write
+from .finding import find, locked, may_write
 
 LONGEST = 500
 
@@ -67,6 +67,20 @@ def follow_up(
         due=due.isoformat() if due else None, what="opened", text=made.text,
     )
     return made
+
+
+@transaction.atomic
+def find_and_follow(
+    review_id: int, proposal_id: UUID, *, found: str, note: str, text: str, owner: Person | None, due: date | None, person: Person
+) -> Finding:
+    """Write down what was found of one escalation and, where `text` says something, what is to be done about it; both or neither.
+
+    Raises as `finding.find` and `follow_up`.
+    """
+    finding = find(review_id, proposal_id, found=found, note=note, person=person)
+    if text.strip():
+        follow_up(review_id, text, owner=owner, due=due, person=person, proposal_id=proposal_id)
+    return finding
 
 
 @transaction.atomic

@@ -31,6 +31,7 @@ PLACES = [
     ("Runs", "reviews:runs", "r", {"runs", "run", "run_replay", "run_acts", "stop_runs"}),
     ("Desk", "reviews:desk", "d", {"desk", "agreement"}),
     ("Lanes", "reviews:autonomy", "l", {"autonomy", "lane", "lane_grant", "lane_withdraw", "lane_target"}),
+    ("Weekly", "reviews:weekly", "w", {"weekly", "weekly_review", "weekly_acts"}),
     ("You", "reviews:you", "y", {"you", "tokens", "second", "second_look", "known_answers"}),
 ]
 OVERSEERS = frozenset({"Desk", "Lanes"})  # for managers, auditors and administrators
