@@ -108,6 +108,7 @@ class Row:
     curve: list[float | None]
     lives: dict[float, dict[str, Life]]  # alpha -> way -> what became of the live items, once through
     promises: dict[float, Promise]
+    blocks: dict[float, Promise]  # the same where whole groups come, one after the other; empty where every group is one item
 
 
 def one_seed(one: Labelled, every: Sequence[Lived], seed: int, runs: int, length: int) -> Row:
@@ -122,13 +123,19 @@ def one_seed(one: Labelled, every: Sequence[Lived], seed: int, runs: int, length
             "five": five(seen.items)
         } for alpha in ALPHAS
     }
-    each = {
-        alpha: promised(seen.items, made.rungs, alpha, DELTA, runs=runs, length=length, seed=seed)
-        for alpha in ALPHAS if made.rungs and runs
-    }
+    parts: dict[str, list[Item]] = {}
+    for item, part in zip(seen.items, later, strict=True):
+        parts.setdefault(part.case.group, []).append(item)
+    each, blocks = {}, {}
+    for alpha in ALPHAS if made.rungs and runs else ():
+        each[alpha] = promised(seen.items, made.rungs, alpha, DELTA, runs=runs, length=length, seed=seed)
+        if len(parts) < 0.8 * len(later):
+            blocks[alpha] = promised(
+                seen.items, made.rungs, alpha, DELTA, runs=runs, length=length, seed=seed, blocks=list(parts.values())
+            )
     return Row(
         len(history), len(later), seen.accuracy, auroc(seen.scores, seen.right) if seen.scores else None,
-        ece(seen.scores, seen.right) if seen.scores else None, curve, lives, each
+        ece(seen.scores, seen.right) if seen.scores else None, curve, lives, each, blocks
     )
 
 
@@ -216,15 +223,14 @@ def tell_lives(rows: dict[str, list[Row]]) -> None:
     table(["set", "alpha", "lane: alone", "error", "no bound: alone", "error", "five approvals: alone", "error", "granted", "withdrawn"], lines)
 
 
-def tell_promises(rows: dict[str, list[Row]]) -> None:
-    print(f"\n## The promise, over resampled runs (delta {DELTA:.0%}): in how many was a threshold ever offered that errs more than alpha")
+def tell_promises(rows: dict[str, list[Row]], what: str, blocks: bool) -> None:
+    print(f"\n## {what} (delta {DELTA:.0%}): in how many runs was a threshold ever offered that errs more than alpha")
     lines = []
     for name, each in rows.items():
         for alpha in ALPHAS:
-            said = [row.promises[alpha] for row in each if alpha in row.promises]
+            said = [found[alpha] for found in (row.blocks if blocks else row.promises for row in each) if alpha in found]
             runs = sum(one.runs for one in said)
             if not runs:
-                lines.append([name, f"{alpha:.0%}", "0", *["–"] * 8])
                 continue
             first = [one.decisions for one in said if one.decisions]
             lines.append([
@@ -290,7 +296,8 @@ def main() -> None:
         progress(f"{one.name}: worlds done")
     tell_scores(rows)
     tell_lives(rows)
-    tell_promises(rows)
+    tell_promises(rows, "The promise, over resampled runs", blocks=False)
+    tell_promises(rows, "The same, where items hang together: whole groups come, one item after the other", blocks=True)
     tell_worlds(changed, said.alpha)
     print("\nLeft out: " + "; ".join(f"{name} ({why})" for name, why in LEFT_OUT.items()))
     took = time.monotonic() - began

@@ -14,6 +14,7 @@ from escalations.proof import Alarm, Drift, Ladder, Watch
 from escalations.proof.sampling import audit_share, draw
 
 LOOK = 10  # decisions between two looks at the page
+EVERY = 50  # items between two comparisons of the traffic: as `escalations.learn.following` has it
 UNFAMILIAR = 0.98  # novelty beyond which an item stays with a person whatever it scores
 
 
@@ -84,7 +85,8 @@ class Lane:
         _, selected, wrong = next(one for one in self.ladder.counts() if one[0] == threshold)
         self.watch = Watch(self.alpha, self.delta, selected, wrong)
         known = [one for one in self.novelties if one is not None]
-        self.drifts = [Drift([one for one in self.scores if one is not None], 0.005), Drift(known, 0.005, what="novelty")]
+        scores = [one for one in self.scores if one is not None]
+        self.drifts = [Drift(scores, 0.005, every=EVERY), Drift(known, 0.005, every=EVERY, what="novelty")]
         self.passed = 0
 
     def _granted(self, item: Item, threshold: float) -> bool | None:
@@ -176,19 +178,21 @@ def drawn(pool: Sequence[Item], draws: Random) -> Iterator[Item]:
 
 
 def promised(
-    pool: Sequence[Item], rungs: Sequence[float], alpha: float, delta: float, *, runs: int, length: int, seed: int, past: int = 500
+    pool: Sequence[Item], rungs: Sequence[float], alpha: float, delta: float, *, runs: int, length: int, seed: int, past: int = 500,
+    blocks: Sequence[Sequence[Item]] = ()
 ) -> Promise:
     """Return how `runs` lanes fare whose items are drawn from the pool, so that a threshold's true error is known: the pool's.
 
-    A lane is looked at every LOOK decisions and its promise is broken if ever a threshold is offered that errs more than alpha in truth,
-    whether or not a manager would have taken it. The naive threshold is chosen once, on `past` decisions.
+    With `blocks` (the pool in parts that hang together) whole blocks are drawn, and their items come one after the other. A lane is
+    looked at every LOOK decisions and its promise is broken if ever a threshold is offered that errs more than alpha in truth, whether or
+    not a manager would have taken it. The naive threshold is chosen once, on `past` decisions.
     """
     truth = {rung: above(pool, rung) for rung in rungs}
     earned = broken = naive_broken = five_broken = 0
     shares, errors, first, naive_shares = [], [], [], []
     for run in range(runs):
         draws = Random(f"{seed} {run}")
-        came = draws.choices(pool, k=length)
+        came = _in_blocks(blocks, draws, length) if blocks else draws.choices(pool, k=length)
         ladder = Ladder(rungs, alpha, delta)
         offers: dict[float, int] = {}
         for at, item in enumerate(came, 1):
@@ -209,6 +213,13 @@ def promised(
         runs, earned, broken, sum(shares) / runs, sum(errors) / len(errors) if errors else 0.0,
         sorted(first)[len(first) // 2] if first else None, naive_broken, sum(naive_shares) / runs, five_broken
     )
+
+
+def _in_blocks(blocks: Sequence[Sequence[Item]], draws: Random, length: int) -> list[Item]:
+    came: list[Item] = []
+    while len(came) < length:
+        came.extend(draws.choice(blocks))
+    return came[:length]
 
 
 @dataclass(frozen=True)
