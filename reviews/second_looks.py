@@ -8,7 +8,6 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404
 
 from escalations import authority, looks
-from escalations.defaults import CATEGORIES
 from escalations.models import Classification, ContextItem, KnownAnswer, Person, Proposal, Question, SecondLook
 from escalations.states import LookState, Verdict
 
@@ -38,7 +37,7 @@ class LookForm(forms.Form):
     """What one would have decided. It signs nothing."""
 
     type = forms.CharField(error_messages={"required": "Choose what you would have decided."})
-    category = forms.ChoiceField(required=False, choices=[("", ""), *((name, name) for name in CATEGORIES)])
+    category = Text(max_length=80)
     reason = Text(max_length=5_000)
 
     def clean(self) -> dict[str, object]:

@@ -4,16 +4,16 @@ Four signs, each looked for in what came since the last of its kind was raised, 
 says what it counted, and how likely it would be of somebody who looks as everybody else does.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import exp, log
+from math import exp
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
-from scipy.stats import binom
+from scipy.special import betainc, betaln
 
 from escalations import audit, clock
 from escalations.errors import Invalid, NotFound
@@ -122,7 +122,7 @@ def known_missed(answers: Iterable[tuple[int, str, str]]) -> list[Sign]:
     out = []
     for person, missed in of.items():
         many = sum(missed)
-        p = float(binom.sf(many - 1, len(missed), KNOWN_ERROR))
+        p = at_least(many, len(missed), KNOWN_ERROR)
         if many >= MISSED_LEAST and p < 0.05:
             why = f"{many} of {len(missed)} known answers that were a no, or needed a change, were approved as proposed."
             out.append(Sign(person, "known", why, {"missed": many, "of": len(missed), "chance": round(p, 5)}))
@@ -146,9 +146,10 @@ def too_fast(made: Iterable[Made]) -> list[Sign]:
 def only_yes(made: Iterable[Made], since: Any) -> list[Sign]:
     """Return whose last decisions were all yes, so many that colleagues would hardly have said yes to them all.
 
-    For each of the run the chance of a yes is what others said to the same action of the same source (one yes and one no added, after
-    Laplace); the product over the run has to be below STREAK_CHANCE, and the run STREAK_LEAST long. Who is only asked what everybody
-    approves is no case.
+    For each action of each source in the run, the chance that so many more would all be yes after what others said to the same: a beta
+    prior that knows nothing (Laplace's), and the beta-binomial prediction from it, B(yes + 1 + m, no + 1) / B(yes + 1, no + 1). The
+    product over the run has to be below STREAK_CHANCE, and the run STREAK_LEAST long. Who is only asked what everybody approves, or
+    what nobody else was asked, is no case.
     """
     made = sorted(made, key=lambda one: one.at, reverse=True)
     yes: dict[tuple[int, str], dict[int, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
@@ -168,9 +169,11 @@ def only_yes(made: Iterable[Made], since: Any) -> list[Sign]:
         if len(run) < STREAK_LEAST:
             continue
         weight = 0.0
-        for one in run:
-            others = [counts for who, counts in yes[one.source_id, one.action].items() if who != person]
-            weight += log((sum(counts[0] for counts in others) + 1) / (sum(counts[1] for counts in others) + 2)) if others else 0.0
+        for like, many in Counter((one.source_id, one.action) for one in run).items():
+            others = [counts for who, counts in yes[like].items() if who != person]
+            said_yes, said = sum(counts[0] for counts in others), sum(counts[1] for counts in others)
+            if said:
+                weight += float(betaln(said_yes + 1 + many, said - said_yes + 1) - betaln(said_yes + 1, said - said_yes + 1))
         if exp(weight) < STREAK_CHANCE:
             why = f"The last {len(run)} decisions were all yes as proposed; colleagues did not approve all that is like them."
             out.append(Sign(person, "streak", why, {"run": len(run), "chance": float(f"{exp(weight):.2g}")}))
@@ -192,11 +195,16 @@ def seen_otherwise(looks: Iterable[tuple[int, bool]]) -> list[Sign]:
         if len(own) < DISAGREE_LEAST or others < DISAGREE_LEAST:
             continue
         rate = (all_apart - apart + 1) / (others + 2)
-        p = float(binom.sf(apart - 1, len(own), rate))
+        p = at_least(apart, len(own), rate)
         if p < DISAGREE_CHANCE:
             why = f"{apart} of {len(own)} were seen otherwise by a colleague who did not know; of others' it is {rate:.0%}."
             out.append(Sign(person, "disagree", why, {"apart": apart, "of": len(own), "others": round(rate, 4), "chance": round(p, 5)}))
     return out
+
+
+def at_least(hits: int, of: int, rate: float) -> float:
+    """Return the chance of so many hits or more of as many at this rate: the binomial tail, by the incomplete beta function."""
+    return float(betainc(hits, of - hits + 1, rate)) if hits else 1.0
 
 
 def raise_alarm(sign: Sign) -> bool:

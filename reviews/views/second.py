@@ -13,7 +13,7 @@ from escalations import clock, looks
 from escalations.errors import Conflict, CountersignError, Invalid, NotFound
 from escalations.looks import agreement as counted
 from escalations.looks import known as known_answers
-from escalations.models import KnownAnswer, SecondLook
+from escalations.models import Category, KnownAnswer, SecondLook
 from escalations.states import LookState
 
 from .. import second_looks, veil
@@ -107,7 +107,7 @@ def drawn(request: HttpRequest, look: SecondLook, form: second_looks.LookForm | 
     proposal = look.proposal
     return {
         "look": look, "proposal": proposal, "incident": proposal.incident, "d": second_looks.Blind(proposal, request.user),
-        "form": form, "categories": [name for name, _ in second_looks.LookForm.base_fields["category"].choices if name],
+        "form": form, "categories": list(Category.objects.order_by("name").values_list("name", flat=True)),
         "veil": veil.of_one(request.user, proposal),
     }
 
