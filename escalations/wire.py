@@ -3,48 +3,24 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from itertools import pairwise
-from statistics import median
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import Count, OuterRef, Subquery, prefetch_related_objects
 from django.db.models.fields.json import KT
 
-from escalations import clock, standstill
+from escalations import standstill
 from escalations.floors import pattern
 from escalations.models import Acknowledgement, Decision, Incident, Proposal, Question, Signature
 from escalations.states import State, Status, Verdict
-
-LOOK_BACK = 200  # recent decisions of all roles that tell the pace
-ENOUGH = 20  # of one role's
-QUEUE_COUNTED = 500  # places in a queue that are counted; further back makes no difference anybody could use
+from escalations.waits import Wait, estimates
 
 # The yeses to a proposal as it stands, of people who are still here.
 _GIVEN = Subquery(
     Signature.objects.filter(proposal=OuterRef("pk"), version=OuterRef("version"), type=Verdict.APPROVE, person__is_active=True)
     .values("proposal").annotate(count=Count("pk")).values("count")
 )
-_RECENT = """
-SELECT role_id, extract(epoch FROM settled_at - routed_at), extract(epoch FROM settled_at)
-FROM (
-    SELECT proposal.id, role_id, routed_at, settled_at FROM escalations_proposal AS proposal
-    WHERE settled_at IS NOT NULL ORDER BY settled_at DESC, id DESC LIMIT %s
-) AS recent
-JOIN escalations_decision AS decision ON decision.proposal_id = recent.id AND decision.by_kind = 'person'
-WHERE role_id IS NOT NULL AND routed_at IS NOT NULL
-"""
-_PLACES = """
-SELECT mine.id, ahead.count FROM escalations_proposal AS mine CROSS JOIN LATERAL (
-    SELECT count(*) FROM (
-        SELECT 1 FROM escalations_proposal AS other
-        WHERE other.state = 'pending' AND other.role_id = mine.role_id AND (other.due_at, other.id) < (mine.due_at, mine.id)
-        LIMIT %s
-    ) AS before
-) AS ahead WHERE mine.id = ANY(%s)
-"""
 
 
 def incident_json(incident: Incident) -> dict[str, Any]:
@@ -108,10 +84,11 @@ def received_json(incident: Incident) -> dict[str, Any]:
 
 
 def _incident(
-    incident: Incident, last: Proposal | None, decision: Decision | None, waits: dict[UUID, int | None],
+    incident: Incident, last: Proposal | None, decision: Decision | None, waits: dict[UUID, Wait | None],
     questions: Iterable[Question],
 ) -> dict[str, Any]:
     applies = incident.pattern or pattern.pattern_of(incident.kind)
+    wait = waits.get(last.pk) if last and incident.status != Status.SETTLED else None
     return {
         "id": str(incident.pk),
         "status": incident.status,
@@ -126,7 +103,8 @@ def _incident(
         "pattern": applies,
         "pattern_why": _why(incident, last, applies),
         "received_at": moment(incident.received_at),
-        "estimated_wait_seconds": waits.get(last.pk) if last and incident.status != Status.SETTLED else None,
+        "estimated_wait_seconds": wait.seconds if wait else None,
+        "estimated_wait": wait.told if wait else None,
         "questions": [
             {
                 "id": str(question.pk),
@@ -206,53 +184,3 @@ def moment(at: datetime | None) -> str | None:
     if at is None:
         return None
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-# -- how long it may take
-
-
-
-def estimates(proposals: Iterable[Proposal]) -> dict[UUID, int | None]:
-    """Return the same for many, by id. Two queries at most.
-
-    A role's pace is the median wait of its last decisions by people, and the median time between them for each item that is due
-    before; what was waited already counts, and nothing takes longer than the clock allows. A role that has not decided anything
-    lately has no pace: then it is the time until its step is due, by when it is asked to answer.
-    """
-    listed = list(proposals)
-    open_ones = [one for one in listed if one.state == State.PENDING and one.role_id and one.routed_at and one.due_at]
-    found: dict[UUID, int | None] = dict.fromkeys((one.pk for one in listed), None)
-    paces = _paces() if open_ones else {}
-    known = [one for one in open_ones if one.role_id in paces]
-    now = clock.now()
-    found |= {one.pk: max(0, round((one.due_at - now).total_seconds())) for one in open_ones if one.due_at}
-    if not known:
-        return found
-    with connection.cursor() as cursor:
-        cursor.execute(_PLACES, [QUEUE_COUNTED, [one.pk for one in known]])
-        places = dict(cursor.fetchall())
-    for one in known:
-        wait, gap = paces[one.role_id]
-        seconds = max(wait, (places.get(one.pk, 0) + 1) * gap) - (now - one.routed_at).total_seconds()
-        if one.expires_at:
-            seconds = min(seconds, (one.expires_at - now).total_seconds())
-        found[one.pk] = max(0, round(seconds))
-    return found
-
-
-def _paces() -> dict[int, tuple[float, float]]:
-    """Return (median wait, median time between decisions) in seconds, per role that decided lately. One query over an index."""
-    with connection.cursor() as cursor:
-        cursor.execute(_RECENT, [LOOK_BACK])
-        rows = cursor.fetchall()
-    by_role: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for role_id, waited, settled in sorted(rows, key=lambda row: -row[2]):
-        if len(by_role[role_id]) < ENOUGH:
-            by_role[role_id].append((float(waited), float(settled)))
-    return {
-        role_id: (
-            median(waited for waited, _ in recent),
-            median([later - earlier for (_, later), (_, earlier) in pairwise(recent)] or [0.0]),
-        )
-        for role_id, recent in by_role.items()
-    }

@@ -66,6 +66,13 @@ class AcknowledgedOut(serializers.Serializer):
     at = serializers.DateTimeField()
 
 
+class WaitOut(serializers.Serializer):
+    seconds = serializers.IntegerField()
+    low = serializers.IntegerField()
+    high = serializers.IntegerField(allow_null=True, help_text="Null where nothing says when it ends at the latest.")
+    level = serializers.FloatField(help_text="How often what is left lies between `low` and `high`.")
+
+
 class ReportedByOut(serializers.Serializer):
     kind = serializers.ChoiceField(["person", "source"])
     id = serializers.CharField()
@@ -97,6 +104,7 @@ class IncidentOut(serializers.Serializer):
     pattern_why = serializers.CharField(help_text="One sentence: why this pattern, from kind, floor, triggers and rules.")
     received_at = serializers.DateTimeField()
     estimated_wait_seconds = serializers.IntegerField(allow_null=True)
+    estimated_wait = WaitOut(allow_null=True)
     questions = QuestionOut(many=True)
     proposal = ProposalOut(allow_null=True)
     decision = DecisionOut(allow_null=True)

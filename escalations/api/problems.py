@@ -59,6 +59,7 @@ TITLES = {
     "step_up_required": "A person at the page is needed",
     "not_found": "Not found",
     "conflict": "Conflict",
+    "nothing_decided": "Nothing is decided yet",
     "already_settled": "Already settled",
     "changed_since_seen": "Changed since seen",
     "decision_expired": "The decision has expired",

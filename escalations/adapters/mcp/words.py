@@ -58,7 +58,7 @@ def answer_of(told: dict[str, Any]) -> dict[str, Any]:
         if asked:
             said |= {"questions": asked, "next": ASKED_BACK}
         if told["estimated_wait_seconds"] is not None:
-            said["estimated_wait_seconds"] = told["estimated_wait_seconds"]
+            said |= {name: told[name] for name in ("estimated_wait_seconds", "estimated_wait")}
         return said
     decision = told["decision"]
     if decision is None or state == "withdrawn":

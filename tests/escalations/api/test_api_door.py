@@ -298,6 +298,7 @@ def test_the_openapi_document_names_every_call():
         ("/api/v1/incidents/{id}", "get"), ("/api/v1/incidents/{id}/proposals", "post"),
         ("/api/v1/incidents/{id}/context", "post"), ("/api/v1/incidents/{id}/withdraw", "post"),
         ("/api/v1/incidents/{id}/ack", "post"), ("/api/v1/proposals/{id}/decision", "post"),
+        ("/api/v1/incidents/{id}/feedback", "post"), ("/api/v1/feedback", "get"),
         ("/api/v1/sessions", "get"), ("/api/v1/sessions", "post"), ("/api/v1/sessions/{id}", "get"),
         ("/api/v1/sessions/{id}/steps", "post"), ("/api/v1/sessions/{id}/directive", "get"), ("/api/v1/sessions/{id}/end", "post"),
     }
