@@ -47,6 +47,8 @@ NOTICES = {
     "given_up": "outcomes of my source that were given up",
     "endpoint_disabled": "a callback of my source that is gone",
     "change_waits": "a change that waits for a second administrator",
+    "lane_granted": "a lane that may act alone from now on",
+    "lane_withdrawn": "a lane that lost the right to act alone",
     "token_minted": "a token somebody minted in my name",
     "chat_linked": "a chat account somebody linked to me",
     "channel_test": "a test of a channel",

@@ -147,7 +147,8 @@ def _judged(
             key = lanes.lane_of(incident, proposal, words)
             grant = granted.open.get((incident.source_id, *key)) if key else None
             known = known_of(incident, proposal)
-            judgement = judge(rulebook, incident, proposal, words, granted=grant is not None, **known)
+            known["granted"] = grant is not None
+            judgement = judge(rulebook, incident, proposal, words, **known)
             return _tried(work, rulebook, incident, proposal, judgement, granted, key) if key else (judgement, None)
     except Exception as error:
         logger.exception("judging failed", extra={"incident": str(incident.pk)})
@@ -176,7 +177,7 @@ def _tried(
     trial.mode = TrialMode.WATCHED if trial.eligible else TrialMode.KEPT
     if grant is None or judgement.by_lane is None:
         return judgement, trial
-    if trial.score is None or trial.score < grant.threshold or _strange(rulebook, trial.novelty):
+    if trial.score is None or not trial.score >= grant.threshold or _strange(rulebook, trial.novelty):  # NaN is no score
         trial.mode, trial.grant_id = TrialMode.BELOW, grant.grant
         return judgement, trial
     if not lanes.enter(grant, clock.now()) or standstill.enter():
@@ -200,7 +201,7 @@ def _speaking(estimates: dict[int, Estimate]) -> int:
 def _strange(rulebook: Rulebook, novelty: float | None) -> bool:
     """Return whether something is so unlike the past, or of nobody knows which likeness, that no lane lets it go."""
     limit = effective_settings("unfamiliar", rulebook.settings().get("unfamiliar", {})).get("above", STRANGE)
-    return novelty is None or novelty > float(limit)
+    return novelty is None or not novelty <= float(limit)
 
 
 def known_of(incident: Incident, proposal: Proposal, stored: bool = True) -> Known:

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 
 from escalations.models import ClassifierVersion, Lane, LaneGrant, Person, Trial
+from escalations.policies import proving
+from escalations.proof.ladder import Ladder, Rung
+from escalations.proof.watch import Watch
+from escalations.states import LaneState, TrialMode
 
-if TYPE_CHECKING:
-    from escalations.proof.ladder import Ladder, Rung
-    from escalations.proof.watch import Watch
+SHOWN = 50  # mistakes, and harm
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,8 @@ class LaneView:
     right: int
     wrong: int
     unknown: int  # expired, withdrawn, superseded
-    rungs: "list[Rung]"
-    certified: "Rung | None"  # the most that could go alone now, at the lane's alpha and delta
+    rungs: list[Rung]
+    certified: Rung | None  # the most that could go alone now, at the lane's alpha and delta
     needed: int | None  # further decisions until something is certified, at the present rate; None: cannot be said
     mistakes: list[Trial]  # what it would have let go, or let go, that was wrong; the newest 50, with proposal, incident, decision
     grant: LaneGrant | None
@@ -53,30 +56,121 @@ class LaneView:
     history: list[LaneGrant] = field(default_factory=list)  # every grant, newest first
 
 
-def of(lane: Lane, version: ClassifierVersion, until: datetime | None = None) -> list[tuple[float, bool, float]]:
-    """Return (score, right, weight) of what is evidence for this version in this lane, in the order in which it was decided. One query."""
-    raise NotImplementedError
+def of(lane: Lane, version: ClassifierVersion, until: datetime | None = None) -> list[tuple[float | None, bool, float]]:
+    """Return (score, right, weight) of what is evidence for this version in this lane, in the order in which it was learned. The weight
+    is one over the chance with which it is in here. Two queries."""
+    return [(one.score, one.right, one.weight) for one in proving.pieces(lane, version, until)]
 
 
-def ladder(lane: Lane, version: ClassifierVersion, alpha: float, delta: float, until: datetime | None = None) -> "Ladder":
-    """Return the ladder of this version's rungs with that evidence on it. One query."""
-    raise NotImplementedError
+def ladder(lane: Lane, version: ClassifierVersion, alpha: float, delta: float, until: datetime | None = None) -> Ladder:
+    """Return the ladder of this version's rungs with that evidence on it. Two queries."""
+    return proving.ladder_of(lane, version, alpha, delta, proving.pieces(lane, version, until))
 
 
-def watch(grant: LaneGrant) -> "Watch":
-    """Return the watch over a grant, with its audits in it. Two queries."""
-    raise NotImplementedError
+def watch(grant: LaneGrant) -> Watch:
+    """Return the watch over a grant: the evidence it stands on as it is known now, what went alone since, and the audits. Three queries.
+
+    Of audits those that may be evidence count, and every wrong one whoever said so.
+    """
+    before = [
+        one for one in proving.pieces(grant.lane, grant.version)
+        if one.grant != grant.pk and one.score is not None and one.score >= grant.threshold
+    ]
+    watched = Watch(grant.alpha, grant.delta, selected=len(before), wrong=sum(not one.right for one in before))
+    rows = Trial.objects.filter(proving.under(grant))
+    alone = rows.filter(mode=TrialMode.ALONE).order_by("created_at", "pk").values_list("share", "right", "high_risk")
+    for (share, right, risky), run in groupby(alone, key=lambda row: (row[0], row[1], row[2] and row[1] is False)):
+        count = sum(1 for _ in run)
+        if right is not False:
+            watched.let_go(count, share=share)
+            continue
+        for _ in range(count):
+            watched.harm(share=share, high_risk=risky)
+    audits = rows.filter(Q(counts=True) | Q(right=False), mode=TrialMode.AUDIT, right__isnull=False)
+    for right, share, risky in audits.order_by("labelled_at", "pk").values_list("right", "share", "high_risk"):
+        watched.audit(right, share=share, high_risk=risky)
+    return watched
 
 
 def seen(lane: Lane) -> LaneView:
-    """Return what the lane's page says. About ten queries, however much there is."""
-    raise NotImplementedError
+    """Return what the lane's page says. About a dozen queries, however much there is."""
+    history = list(lane.grants.select_related("granted_by", "ended_by", "version").defer("version__weights").order_by("-granted_at"))
+    grant = next((one for one in history if one.ended_at is None), None)
+    version = proving.speaking(grant)
+    found = proving.pieces(lane, version) if version else []
+    alpha, delta = (grant.alpha, grant.delta) if grant else (lane.alpha, lane.delta)
+    steps = proving.ladder_of(lane, version, alpha, delta, found) if version else None
+    rungs = steps.rungs() if steps else []
+    certified = next((rung for rung in reversed(rungs) if rung.passed), None)
+    offer = proving.offer(lane, version, alpha, delta, found) if version and grant is None else None
+    threshold = grant.threshold if grant else certified.threshold if certified else min((rung.threshold for rung in rungs), default=None)
+    counted = _counted(lane, grant)
+    return LaneView(
+        lane=lane, version=version, decided=counted["decided"], labelled=len(found), right=sum(one.right for one in found),
+        wrong=sum(not one.right for one in found), unknown=counted["unknown"], rungs=rungs, certified=certified,
+        needed=steps.needed() if steps else None,
+        mistakes=mistakes(lane, version, threshold) if version and threshold is not None else [],
+        grant=grant, audits=counted["audits"], audits_wrong=counted["audits_wrong"], let_go=_let_go(grant) if grant else None,
+        corrected=None, harm=list(_with_all(Trial.objects.filter(lane=lane, mode=TrialMode.ALONE, right=False))[:SHOWN]), offer=offer,
+        digest=proving.digest(offer), until=max(one.at for one in found) if offer else None, history=history,
+    )
+
+
+def mistakes(lane: Lane, version: ClassifierVersion, threshold: float) -> list[Trial]:
+    """Return the newest of what this version would have let go at this threshold, or let go, and people would not. One query."""
+    rows = Trial.objects.filter(
+        lane=lane, eligible=True, right=False, work__estimates__version=version, work__estimates__approve__gte=threshold
+    )
+    return list(_with_all(rows)[:SHOWN])
+
+
+def summary_of(lane: Lane) -> dict[str, Any]:
+    """Return what the list says of a lane; see `listed`. About seven queries."""
+    grant = lane.grants.filter(ended_at=None).select_related("version").defer("version__weights").first()
+    version = proving.speaking(grant)
+    found = proving.pieces(lane, version) if version else []
+    steps = proving.ladder_of(lane, version, lane.alpha, lane.delta, found) if version else None
+    best = steps.certified() if steps else None
+    counted = _counted(lane, grant)
+    return {
+        "decided": counted["decided"], "labelled": len(found), "wrong": sum(not one.right for one in found),
+        "share": best.share if best else None, "bound": best.bound if best else None, "threshold": best.threshold if best else None,
+        "needed": steps.needed() if steps else None, "audits": counted["audits"], "audits_wrong": counted["audits_wrong"],
+        "alone": counted["alone"], "harmed": counted["harmed"], "version": version.number if version else None,
+    }
 
 
 def listed(person: Person) -> QuerySet[Lane]:
     """Return the lanes this person may see, with source and summary: granted ones first. Managers, auditors, administrators; else none.
 
-    `lane.summary` has "decided", "labelled", "wrong", "share" (that could go alone, 0 to 1, or null), "bound", "needed", "audits",
-    "audits_wrong", "alone", "harmed", "version" (number), all as of "at".
+    `lane.summary` has "decided", "labelled", "wrong", "share" (that could go alone, 0 to 1, or null), "bound", "threshold", "needed",
+    "audits", "audits_wrong", "alone", "harmed", "version" (number), all as of "at"; nothing before the first decision. One query.
     """
-    raise NotImplementedError
+    everything = person.is_staff or person.is_superuser
+    if not person.is_active or not (everything or person.roles().filter(Q(sees_everything=True) | Q(decides_everything=True)).exists()):
+        return Lane.objects.none()
+    first = Case(When(state=LaneState.GRANTED, then=Value(0)), default=Value(1), output_field=IntegerField())
+    return Lane.objects.select_related("source").order_by(first, "source__name", "by", "subject")
+
+
+def _counted(lane: Lane, grant: LaneGrant | None) -> dict[str, int]:
+    """Return how many trials of a lane ended how. One query."""
+    told = Q(labelled_at__isnull=False)
+    audit = Q(grant=grant, mode=TrialMode.AUDIT) if grant else Q(pk=None)
+    alone = Q(mode=TrialMode.ALONE)
+    counted: dict[str, int] = Trial.objects.filter(lane=lane).aggregate(
+        decided=Count("pk", filter=told & ~alone & Q(right__isnull=False)), unknown=Count("pk", filter=told & ~alone & Q(right=None)),
+        audits=Count("pk", filter=told & audit & Q(right__isnull=False)), audits_wrong=Count("pk", filter=audit & Q(right=False)),
+        alone=Count("pk", filter=alone), harmed=Count("pk", filter=alone & Q(right=False)),
+    )
+    return counted
+
+
+def _let_go(grant: LaneGrant) -> LetGo:
+    said = watch(grant).estimate()
+    of = said.alone or 1
+    return LetGo(said.alone, said.errors, said.low, said.high, said.errors / of, said.low / of, said.high / of)
+
+
+def _with_all(rows: QuerySet[Trial]) -> QuerySet[Trial]:
+    return rows.select_related("proposal__incident", "proposal__source", "proposal__decision").order_by("-labelled_at", "-created_at")

@@ -70,7 +70,7 @@ def settle_by_policy(proposal: Proposal, judgement: Judgement, rulebook: Ruleboo
         role=None, triggers=judgement.trigger_names, rules=[one["name"] for one in judgement.rules], by_rule=rule.name,
     )
     blocked = judgement.floor == Floor.BLOCK
-    earned = {} if judgement.grant is None else {"lane": judgement.lane, "grant": judgement.grant}
+    earned: dict[str, Any] = {} if judgement.grant is None else {"lane": judgement.lane, "grant": judgement.grant}
     moves.settle(
         proposal,
         State.REJECTED if blocked else State.APPROVED,

@@ -21,7 +21,7 @@ from escalations.outbox import ABOUT_OPEN, UNHURRIED
 from escalations.states import Digest, Sending, Severity, State
 
 ABOUT_ONE_PERSON = frozenset({"mentioned", "hold_fell", "decided"})
-NEVER_MUTED = frozenset({"token_minted", "channel_test"})
+NEVER_MUTED = frozenset({"token_minted", "channel_test", "lane_granted", "lane_withdrawn"})
 BATCH = 50
 MOST_AT_ONCE = 20_000  # rows of a handful of recipients that one round takes along, by their ids alone
 PACE = timedelta(seconds=60)

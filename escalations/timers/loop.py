@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from escalations import audit, lifecycle, looks, notify, oversight, queue, upkeep, weekly
+from escalations.learn import following
 
 from . import auditor, housekeeping
 from .lateness import DatabaseLost, Steps, drain, raise_if_lost
@@ -25,6 +26,7 @@ PASS_ON_BATCH = 20  # absences that began
 CLIMB_BATCH = 1_000  # each look through 100,000 that wait with nobody takes a second or two, however many it finds
 WARN_BATCH = 200
 FOLLOW_BATCH = 100  # runs
+LANES_BATCH = 500  # decisions
 SETTLE_BATCH = 100  # signatures that can no longer be taken back; each is a transaction of its own
 RECONNECT_SECONDS = 2.0
 
@@ -51,6 +53,7 @@ class Timers:
         self._anchoring = housekeeping.Aside("anchor")
         self._pinging = housekeeping.Aside("dead-man's signal")
         self._lost = False
+        self._lanes = following.Memory()
         self.duties = [  # in this order; what waits for a person or a caller comes first
             Duty("pulse", 5, self._pulse),
             Duty("settled", 1, lambda: drain(lifecycle.settle_held, self.stop, LONGEST_DUTY, SETTLE_BATCH)),
@@ -58,6 +61,7 @@ class Timers:
             Duty("passed on", 1, lambda: drain(lifecycle.pass_on, self.stop, LONGEST_DUTY, PASS_ON_BATCH)),
             Duty("climbed", 1, lambda: drain(lifecycle.climb, self.stop, LONGEST_DUTY, CLIMB_BATCH), rest=20),
             Duty("followed", 1, lambda: drain(oversight.follow, self.stop, LONGEST_DUTY, FOLLOW_BATCH)),
+            Duty("lanes looked at", 1, self._look_at_lanes),
             Duty("lapsed", 1, lambda: drain(lifecycle.lapse_claims, self.stop, LONGEST_DUTY)),
             Duty("woken", 1, queue.wake_due),
             Duty("sealed", 1, lambda: drain(audit.seal, self.stop, LONGEST_DUTY, SEAL_BATCH)),
@@ -155,6 +159,11 @@ class Timers:
         if not queue.take_turn("warning before closing", 29):
             return 0
         return drain(lifecycle.warn_before_closing, self.stop, LONGEST_DUTY, WARN_BATCH)
+
+    def _look_at_lanes(self) -> int | None:
+        if not queue.take_turn("lanes looked at", 0.9):
+            return None
+        return drain(lambda limit: following.follow(limit, self._lanes), self.stop, LONGEST_DUTY, LANES_BATCH)
 
     def _look_after(self) -> int | None:
         return upkeep.look() if queue.take_turn("the configuration's turn", upkeep.EVERY - 1) else None

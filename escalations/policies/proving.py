@@ -1,0 +1,115 @@
+"""What the decisions of people prove of a lane: the one reading of the evidence, for pages, for who watches, and for who signs.
+
+Evidence is what a person who was there decided of a proposal that nothing but the lane held, for which this version had said, when it
+came in, how likely a yes was. While a grant stands people see all that scores below its threshold and only a drawn share of the rest;
+counted as it comes that would be another mixture than the lane's own. So each is kept with the chance that makes all as likely
+(`grant.audit_share`), by a draw of its own.
+
+A grant that the machine itself ended, because it erred or the traffic changed, ends what was believed: the evidence begins anew there.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F, Max, Q
+
+from escalations import canonical
+from escalations.floors.lanes import drawn, key_of
+from escalations.models import ClassifierVersion, Lane, LaneGrant, Trial
+from escalations.proof.ladder import Ladder, Rung
+from escalations.states import TrialMode, VersionState
+
+AUDIT_SHARE = 0.05  # of what would be settled alone, in the long run
+BROKEN = ("bound", "high_risk", "drift")  # ends after which what was believed before is believed no more
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One decision as evidence. `score` None: the version did not know."""
+
+    score: float | None
+    right: bool
+    at: datetime  # when it was learned
+    weight: float  # one over the chance with which it is in here
+    grant: int | None
+
+
+def speaking(grant: LaneGrant | None = None) -> ClassifierVersion | None:
+    """Return the version whose evidence counts: the one a grant is pinned to, else the live one. At most one query."""
+    if grant is not None:
+        return grant.version
+    return ClassifierVersion.objects.filter(state=VersionState.LIVE).defer("weights").first()
+
+
+def pieces(lane: Lane, version: ClassifierVersion, until: datetime | None = None) -> list[Piece]:
+    """Return the evidence of a version in a lane, in the order in which it was learned; only what was known `until` then. Two queries."""
+    rows = Trial.objects.filter(lane=lane, eligible=True, counts=True, right__isnull=False, labelled_at__isnull=False)
+    rows = rows.exclude(mode=TrialMode.ALONE).filter(work__estimates__version=version, work__estimates__created_at__lte=F("created_at"))
+    if begins := begins_at(lane):
+        rows = rows.filter(created_at__gt=begins)
+    if until is not None:
+        rows = rows.filter(labelled_at__lte=until)
+    found = rows.order_by("labelled_at", "pk").values_list(
+        "pk", "work__estimates__approve", "right", "labelled_at", "share", "grant_id", "grant__audit_share"
+    )
+    kept = []
+    for pk, score, right, at, share, grant, long_run in found:
+        if grant is not None and drawn("evidence", str(pk)) >= long_run / share:
+            continue
+        kept.append(Piece(score, bool(right), at, 1.0 if grant is None else 1.0 / long_run, grant))
+    return kept
+
+
+def begins_at(lane: Lane) -> datetime | None:
+    """Return since when evidence counts in this lane; None for always. One query."""
+    found: datetime | None = lane.grants.filter(end__in=BROKEN).aggregate(at=Max("ended_at"))["at"]
+    return found
+
+
+def rungs_of(lane: Lane, version: ClassifierVersion) -> list[float]:
+    """Return the thresholds of a lane, fixed before any evidence came in: its own, else those of all. Pure."""
+    own = version.rungs.get(key_of(lane.source_id, lane.by, lane.subject)) or version.rungs.get("") or []
+    return [float(one) for one in own]
+
+
+def ladder_of(lane: Lane, version: ClassifierVersion, alpha: float, delta: float, found: Iterable[Piece]) -> Ladder:
+    """Return the ladder of this version with this evidence on it. Pure."""
+    return Ladder.of(rungs_of(lane, version), alpha, delta, ((one.score, one.right) for one in found))
+
+
+def offer(lane: Lane, version: ClassifierVersion, alpha: float, delta: float, found: list[Piece]) -> dict[str, Any] | None:
+    """Return what a manager would sign on this evidence; None where it certifies nothing. Pure.
+
+    {"lane", "source", "by", "subject", "version", "alpha", "delta", "audit_share", "threshold" (the laxest that is certified), "share",
+    "selected", "wrong", "bound", "decided", "since", "until" (ISO), "rungs": [{"threshold", "share", "selected", "wrong", "bound",
+    "passed"}]}.
+    """
+    rungs = ladder_of(lane, version, alpha, delta, found).rungs()
+    best = next((rung for rung in reversed(rungs) if rung.passed), None)
+    if best is None or not found:
+        return None
+    return {
+        "lane": lane.pk, "source": lane.source.name, "by": lane.by, "subject": lane.subject, "version": version.number, "alpha": alpha,
+        "delta": delta, "audit_share": AUDIT_SHARE, "decided": len(found), "since": min(one.at for one in found).isoformat(),
+        "until": max(one.at for one in found).isoformat(), **told(best), "rungs": [told(rung) for rung in rungs],
+    }
+
+
+def told(rung: Rung) -> dict[str, Any]:
+    """Return a rung as it is kept and shown."""
+    return {
+        "threshold": rung.threshold, "share": rung.share, "selected": rung.selected, "wrong": rung.wrong, "bound": rung.bound,
+        "passed": rung.passed,
+    }
+
+
+def digest(terms: dict[str, Any] | None) -> str:
+    """Return the digest over the canonical bytes of an offer, as everything that is signed has one; "" without one."""
+    return "" if terms is None else canonical.digest_of(canonical.canonical_bytes(terms).decode())
+
+
+def under(grant: LaneGrant) -> Q:
+    """Return which trials let something go, or drew it for an audit, under a grant."""
+    return Q(grant=grant, mode__in=[TrialMode.ALONE, TrialMode.AUDIT])
