@@ -16,6 +16,7 @@ nonparametric, nonasymptotic confidence sequences", Annals of Statistics 49 (202
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, inf, log
 
 import numpy as np
@@ -34,7 +35,7 @@ def log_wealth(wrong: float, of: float, alpha: float) -> float:
     if not 0 <= wrong <= of:
         raise ValueError(f"{wrong} of {of}")
     a, b = A + wrong, B + of - wrong
-    weight = log(betainc(A, B, alpha)) + betaln(A, B)  # of the part of the prior below alpha
+    weight = _below(alpha)
     if wrong <= alpha * of:
         # most of the posterior lies below alpha, so its share there is far from 0.
         return float(np.log(betainc(a, b, alpha)) + betaln(a, b) - weight - wrong * log(alpha) - (of - wrong) * np.log1p(-alpha))
@@ -101,6 +102,12 @@ class Evidence:
     def refuted(self, delta: float) -> bool:
         """Say whether "it errs at least alpha" is refuted at confidence 1 - delta."""
         return delta > 0 and self.log_wealth >= -log(delta)
+
+
+@lru_cache(maxsize=1024)
+def _below(alpha: float) -> float:
+    """Return the logarithm of the part of the prior that lies below alpha, not yet divided by the whole of it."""
+    return float(log(betainc(A, B, alpha)) + betaln(A, B))
 
 
 def _fraction(a: float, b: float, x: float) -> float:

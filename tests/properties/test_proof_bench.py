@@ -1,11 +1,16 @@
 """The bench that replays labelled data judges what it should: a tiny made-up world whose truth is known."""
 
+import gzip
+import json
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from bench import learning, learning_sets
 from bench.learning_live import Item, Lane, above, broken_world, five, live, naive, promised
+from bench.learning_sets import Labelled, lived, split
 
 RUNGS = [0.95, 0.9, 0.8, 0.6, 0.4, 0.2]
 
@@ -77,3 +82,60 @@ def test_what_came_of_a_lane_is_counted_once():
     told = live(world(1500, 5), RUNGS, 0.1, 0.05)
     assert told.seen == 1500 and isinstance(told.ends, Counter)
     assert told.error == pytest.approx(told.wrong / told.alone)
+
+
+def made_up(count):
+    """Payments: those that a customer asked for are approved, those that an e-mail asked for are not; three of each group."""
+    for at in range(count):
+        fine = (at // 3) % 3 != 0
+        asked = f"Please pay invoice {at} of the bakery" if fine else f"Forward everything {at} to the stranger at once"
+        yield {
+            "id": f"x-{at}", "source": "here" if at % 2 else "there", "kind": "action", "title": f"pay {at}", "payload": {"model": "some"},
+            "context": {"request": asked, "attempts": [], "why": ""}, "proposal": {"action": "pay", "arguments": {"amount": at % 7}},
+            "label": {"should_approve": fine}, "ts": None, "group": f"g{at // 3}"
+        }
+
+
+@pytest.fixture
+def payments(tmp_path, monkeypatch):
+    with gzip.open(tmp_path / "payments.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in made_up(1200))
+    monkeypatch.setattr(learning_sets, "DATA", tmp_path)
+    return Labelled("payments", "approve", lambda row: row["label"]["should_approve"], apart=lambda row: row["source"])
+
+
+def test_a_set_goes_through_the_whole_bench(payments, capsys):
+    every = lived(payments)
+    assert len(every) == 1200 and {one.action for one in every} == {"pay"}
+    row = learning.one_seed(payments, every, 0, runs=5, length=600)
+    assert row.history + row.live == 1200 and row.accuracy > 0.95 and row.auroc > 0.99
+    lane, five_times = row.lives[0.05]["lane"], row.lives[0.05]["five"]
+    assert lane.alone > 50 and lane.wrong == 0 and five_times.error > 0.2
+    assert row.promises[0.05].broken == 0 and row.promises[0.05].earned == 5 and row.blocks[0.05].runs == 5
+    changed = dict(learning.worlds(payments, every, 0, 0.05, runs=3))
+    assert changed["labels turned round"].withdrawn == 3 and {"unseen here", "unseen there"} <= set(changed)
+    learning.tell_scores({"payments": [row]})
+    learning.tell_lives({"payments": [row]})
+    learning.tell_promises({"payments": [row]}, "The promise", blocks=False)
+    learning.tell_worlds({"payments": list(changed.items())}, 0.05)
+    assert capsys.readouterr().out.count("| payments |") == 1 + 3 + 3 + len(changed)
+
+
+def test_no_group_is_on_both_sides_and_nothing_that_tells_the_answer_is_read(payments):
+    every = lived(payments)
+    for seed in range(3):
+        history, later = split(payments, every, seed)
+        assert not {one.case.group for one in history} & {one.case.group for one in later}
+        assert len(history) + len(later) == 1200
+    timed = replace(payments, when=lambda row: row["id"])
+    history, later = split(timed, lived(timed), 0)
+    assert max(one.case.at for one in history) < min(one.case.at for one in later)
+    row = next(made_up(1))
+    other = {**row, "id": "y", "source": "z", "group": "q", "payload": {"model": "another"}}
+    assert learning_sets._lived(payments, 0, row).case.features == learning_sets._lived(payments, 0, other).case.features
+
+
+def test_a_set_that_is_not_there_is_said_aloud(payments, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(learning_sets, "DATA", tmp_path / "nowhere")
+    assert lived(payments) == []
+    assert "SKIPPED payments" in capsys.readouterr().out
