@@ -13,6 +13,7 @@ from escalations.learn.evidence import LaneView
 from escalations.models import Lane, LaneGrant, Person, Trial
 from escalations.policies import lanes as verbs
 from escalations.proof import sampling
+from escalations.proof.ladder import Rung
 from escalations.states import LaneState, TrialMode
 
 from .autonomy_plot import Plot, percent, plot_of, score
@@ -100,6 +101,11 @@ class Shown:
     @property
     def audits_later(self) -> float:
         return sampling.LONG_RUN
+
+    @property
+    def certified(self) -> list[Rung]:
+        """Return every threshold that could be signed, the one that lets most go first."""
+        return [rung for rung in reversed(self.view.rungs) if rung.passed]
 
     @property
     def scores(self) -> list[tuple[str, str]]:

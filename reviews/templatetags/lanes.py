@@ -11,12 +11,13 @@ from ..friction import typable as can_be_typed
 
 register = template.Library()
 
-NAMES = {  # of what an end or a piece of evidence tells, as people say it
-    "alpha": "allowed to be wrong", "delta": "chance that the bound fails", "bound": "errors are at most", "share": "would go alone",
-    "decided": "decided", "selected": "of these over the threshold", "wrong": "of these wrong", "rate": "wrong", "audits": "audits",
-    "audits_wrong": "audits that failed", "alone": "went alone", "since": "from", "until": "to", "threshold": "threshold",
+NAMES = {  # of what an end or a piece of evidence tells, as people say it; what is not here stays in the record
+    "decided": "decided", "selected": "of these over the threshold", "wrong": "of these wrong", "bound": "errors are at most",
+    "share": "would go alone", "alpha": "allowed to be wrong", "since": "from", "until": "to", "alone": "went alone", "audits": "audits",
+    "audits_wrong": "audits that failed", "answered": "audits that were answered", "errors": "errors, estimated", "rate": "wrong",
+    "expires_at": "its time was over", "harmed": "did harm", "high_risk": "high risk", "what": "what changed", "wealth": "the bet against it",
 }  # fmt: skip
-SHARES = frozenset({"alpha", "delta", "bound", "share", "rate", "low", "high", "rate_low", "rate_high"})
+SHARES = frozenset({"alpha", "bound", "share", "rate"})
 LONGEST = 200  # characters of one fact
 
 
@@ -69,8 +70,8 @@ def told_facts(evidence: Any) -> list[tuple[str, str]]:
     if not isinstance(evidence, dict):
         return []
     return [
-        (NAMES.get(name, name.replace("_", " ")), fact(name, value))
-        for name, value in evidence.items() if isinstance(value, int | float | str) and value != ""
+        (said, fact(name, evidence[name])) for name, said in NAMES.items()
+        if isinstance(evidence.get(name), int | float | str) and evidence[name] != ""
     ]
 
 
@@ -80,5 +81,5 @@ def fact(name: str, value: float | int | str | bool) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return percent(value) if name in SHARES else f"{value:.3f}".rstrip("0").rstrip(".")
-    moment = autonomy.since(value) if isinstance(value, str) and name in ("since", "until", "at") else None
+    moment = autonomy.since(value) if isinstance(value, str) and name in ("since", "until", "expires_at") else None
     return f"{moment:%-d %b %Y, %H:%M} UTC" if moment else str(value)[:LONGEST]
