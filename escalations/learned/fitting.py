@@ -29,7 +29,7 @@ OF_A_CLASS = 3  # cases of a category before it is one
 COLUMNS = 65_536  # features that have a weight: the most frequent ones
 WORK = 1_500_000_000  # numbers times classes that one head may be fitted on: about twenty seconds; older cases are left out
 FOLDS = 4
-MANY = 20_000  # cases of which one fold in four tells how well the scores hold
+MANY = 20_000  # cases, times classes, of which one fold in four tells how well the scores hold
 CHUNK = 2_000  # vectors taken apart at once
 BESIDE_ENOUGH = 50  # later cases that the live version cannot have seen
 STRICTNESS = 10.0  # of the penalty, as scikit-learn's C
@@ -165,13 +165,14 @@ def _linear(x: sparse.csr_matrix, y: NDArray[np.int64], classes: int) -> tuple[N
         if lines > 1:
             bias[present[0]] = 0
         return weights, bias
-    found = LogisticRegression(C=STRICTNESS, max_iter=200, tol=1e-3).fit(x, y)
+    used = np.unique(x.indices)  # a class has a weight for every column: those that never occur here would only be carried along
+    found = LogisticRegression(C=STRICTNESS, max_iter=100, tol=1e-3).fit(x[:, used], y)
     if lines == 1:
-        return found.coef_.astype(np.float32), found.intercept_.astype(np.float32)
-    if len(present) == 2:  # scikit-learn then has one row for the second
-        weights[present[1]], bias[present] = found.coef_[0], (0.0, float(found.intercept_[0]))
-        return weights, bias
-    weights[present], bias[present] = found.coef_, found.intercept_
+        weights[0, used], bias[:] = found.coef_[0], found.intercept_
+    elif len(present) == 2:  # scikit-learn then has one row, for the second
+        weights[present[1], used], bias[present] = found.coef_[0], (0.0, float(found.intercept_[0]))
+    else:
+        weights[np.ix_(present, used)], bias[present] = found.coef_, found.intercept_
     return weights, bias
 
 
@@ -180,14 +181,15 @@ def _unseen(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the scores that cases got from a fit that had not seen their fold, and which cases. Of many cases one fold is enough."""
     scores, which = [], []
-    for fold in range(FOLDS if len(y) <= MANY else 1):
+    lines = 1 if classes == 2 else classes
+    for fold in range(FOLDS if len(y) * lines <= MANY else 1):
         out = folds == fold
         if out.any() and not out.all():
             weights, bias = _linear(x[~out], y[~out], classes)
             scores.append(x[out] @ weights.T + bias)
             which.append(np.flatnonzero(out))
     if not scores:  # one group alone: nothing is unseen, so nothing is made surer than even
-        return np.zeros((len(y), 1 if classes == 2 else classes)), np.arange(len(y))
+        return np.zeros((len(y), lines)), np.arange(len(y))
     return np.concatenate(scores).astype(np.float64), np.concatenate(which)
 
 
