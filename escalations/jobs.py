@@ -20,6 +20,7 @@ from escalations import replay as replaying
 from escalations import route as routing
 from escalations.classify import comparing
 from escalations.classify import redraft as redrafting
+from escalations.learn import asking as training
 from escalations.notify import slack as chats
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,17 @@ def replay(*_: object) -> None:
             queue.wake("replay")
 
     _guarded("replay", work)
+
+
+def train(*_: object) -> None:
+    """Have the classifier trained that is due, in a process of its own."""
+
+    def work() -> None:
+        queue.woken("train")
+        if (row := training.claim()) is not None:
+            training.start(row)
+
+    _guarded("train", work)
 
 
 def compare(*_: object) -> None:

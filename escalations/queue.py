@@ -17,8 +17,19 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from escalations import clock, standstill
-from escalations.models import Delivery, Heartbeat, Notice, PromptTrial, Replay, SlackMessage, SlackPress, WakeUp, Work
-from escalations.states import ReplayState, Sending, Stage
+from escalations.models import (
+    ClassifierVersion,
+    Delivery,
+    Heartbeat,
+    Notice,
+    PromptTrial,
+    Replay,
+    SlackMessage,
+    SlackPress,
+    WakeUp,
+    Work,
+)
+from escalations.states import ReplayState, Sending, Stage, VersionState
 
 JOBS = {  # kind -> where its job lies, in pipeline order
     "classify": "escalations.jobs.classify",
@@ -27,6 +38,7 @@ JOBS = {  # kind -> where its job lies, in pipeline order
     "deliver": "escalations.jobs.deliver",
     "notify": "escalations.jobs.notify",
     "replay": "escalations.jobs.replay",
+    "train": "escalations.jobs.train",
     "compare": "escalations.jobs.compare",
     "heartbeat": "escalations.jobs.heartbeat",
 }
@@ -198,6 +210,8 @@ def wake_due() -> list[str]:
         due.append("notify")
     if replays_due(now).exists():
         due.append("replay")
+    if trainings_due(now).exists():
+        due.append("train")
     if comparisons_due(now).exists():
         due.append("compare")
     if "deliver" in due and standstill.is_stopped():
@@ -227,6 +241,12 @@ def comparisons_due(now: datetime) -> QuerySet[PromptTrial]:
     """Return the comparisons of prompts that are to be worked on: none while one is, for they share one budget of tokens."""
     open_ones = PromptTrial.objects.filter(state__in=[ReplayState.WAITING, ReplayState.RUNNING])
     return open_ones.filter(~Exists(open_ones.filter(lease_until__gte=now)), next_try_at__lte=now)
+
+
+def trainings_due(now: datetime) -> QuerySet[ClassifierVersion]:
+    """Return the version of the classifier that is to be trained: one at most, and none while somebody trains it."""
+    open_ones = ClassifierVersion.objects.filter(state__in=[VersionState.WAITING, VersionState.TRAINING])
+    return open_ones.filter(Q(lease_until=None) | Q(lease_until__lt=now), next_try_at__lte=now)
 
 
 def announce(incident_id: UUID) -> None:

@@ -149,7 +149,7 @@ def _head(
     scores, seen_by_none = _unseen(x, y, of_fold, len(classes))
     true = y[seen_by_none]
     platt = fitted(scores[:, 0], true == 1) if len(classes) == 2 else tempered(scores, true)
-    known = tuple(sorted({kinds[at] for at in usable}))
+    known = tuple(sorted({kinds[int(at)] for at in usable}))
     head = Head(classes, known, *_linear(x, y, len(classes)), platt)
     unsure[usable[seen_by_none]] = 1 - head.sure(scores)
     return head, unsure

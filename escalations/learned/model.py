@@ -148,7 +148,7 @@ class Model:
             left = iter(arrays)
             columns, idf = next(left), next(left)
             heads = {
-                name: Head(tuple(map(str, told["classes"])), tuple(map(str, told["kinds"])), next(left), next(left), Platt.of_json(told["platt"]))
+                name: Head(_names(told["classes"]), _names(told["kinds"]), next(left), next(left), Platt.of_json(told["platt"]))
                 for name in ("approve", "category", "severity") if (told := header["heads"].get(name))
             }
             past = novelty.Past.made_of(header["past"], left) if header["past"] else None
@@ -237,6 +237,10 @@ class _Kinds:
             return [None] * self._many
         asked, chances = self.asked(head), head.chances(rows)[:, 1]
         return [float(chances[at]) if asked[at] else None for at in range(self._many)]
+
+
+def _names(told: Any) -> tuple[str, ...]:
+    return tuple(map(str, told))
 
 
 def _taken_apart(weights: bytes) -> tuple[dict[str, Any], list[NDArray[Any]]]:

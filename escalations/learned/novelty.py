@@ -19,11 +19,16 @@ RANKS = 1_001
 class Past:
     """What stands for the past, and how strange its own later part was."""
 
-    def __init__(self, axes: NDArray[np.float32], kept: NDArray[np.float32], ranks: NDArray[np.float32], mix: tuple[float, float, float]) -> None:
+    def __init__(
+        self, axes: NDArray[np.float32], kept: NDArray[np.float32], ranks: NDArray[np.float32], mix: tuple[float, float, float]
+    ) -> None:
         self.axes, self.kept, self.ranks, self.mix = axes, kept, ranks, mix
 
     def novelty(self, rows: sparse.csr_matrix, unknown: NDArray[np.float64], unsure: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the novelty of each row: its rank from 0 to 1 among known traffic. `unsure`: one minus the chance of its likeliest category."""
+        """Return the novelty of each row: its rank from 0 to 1 among known traffic.
+
+        `unsure` is one minus the chance of its likeliest category.
+        """
         raw = self.raw(rows, unknown, unsure)
         below = np.searchsorted(self.ranks, raw, side="right")
         inside: NDArray[np.float64] = below / len(self.ranks)

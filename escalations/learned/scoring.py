@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from escalations.proof import calibration
 
@@ -31,8 +30,9 @@ def _of_chances(chance: NDArray[np.float64], true: NDArray[np.bool_]) -> dict[st
     base = float(true.mean())
     return {
         "n": len(true), "accuracy": round(float(((chance >= 0.5) == true).mean()), 4), "base": round(max(base, 1 - base), 4),
-        "auroc": calibration.auroc(list(chance), list(true)), "log_loss": round(log_loss(chance, true), 5),
-        "base_log_loss": round(log_loss(np.full(len(true), base), true), 5), "ece": round(calibration.ece(list(chance), list(true)), 4), "approved": round(base, 4),
+        "auroc": calibration.auroc(list(chance), list(true)), "ece": round(calibration.ece(list(chance), list(true)), 4),
+        "log_loss": round(log_loss(chance, true), 5),
+        "approved": round(base, 4), "base_log_loss": round(log_loss(np.full(len(true), base), true), 5),
     }
 
 

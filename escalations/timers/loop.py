@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from escalations import audit, lifecycle, looks, notify, oversight, queue, upkeep, weekly
-from escalations.learn import following
+from escalations.learn import asking, following
 
 from . import auditor, housekeeping
 from .lateness import DatabaseLost, Steps, drain, raise_if_lost
@@ -82,6 +82,7 @@ class Timers:
             Duty("looked at again", 60, self._look_again),
             Duty("vigilant", 3600, self._watch_vigilance),
             Duty("looked after", upkeep.EVERY, self._look_after),
+            Duty("asked for a classifier", 60, asking.ask_if_time),
             Duty("reviewed", weekly.EVERY, self._review),
         ]
 
