@@ -28,6 +28,7 @@ from escalations.models import (
     roles_with_somebody,
 )
 from escalations.states import State, Verdict
+from escalations.waits import Wait, estimates
 
 from . import reading, story, values
 from .access import roles_of
@@ -116,6 +117,11 @@ class Dossier:
     def hold(self) -> Hold | None:
         """Return the signature that can still be taken back. One query where the policy knows holds."""
         return lifecycle.standing(self.proposal) if self.proposal.state == State.PENDING else None
+
+    @cached_property
+    def wait(self) -> Wait | None:
+        """Return how long it may still take, as its source is told. Two queries while it is pending."""
+        return estimates([self.proposal]).get(self.proposal.pk) if self.proposal.state == State.PENDING else None
 
     @cached_property
     def passed(self) -> list[str]:

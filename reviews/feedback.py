@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 
-from escalations import clock, feedback
+from escalations import clock, feedback, looks
 from escalations.models import Incident, OutcomeReport, Person, Role
 
 from .access import incident_for, sees_everything
@@ -63,8 +63,10 @@ def latest(person: Person) -> list[OutcomeReport]:
     """Return what was learned last, newest first; of tests nothing. One query. For who sees everything."""
     if not sees_everything(person):
         return []
-    found = OutcomeReport.objects.filter(incident__test=False).select_related("incident__source", "person").order_by("-at", "-pk")
-    return list(found[:LATEST])
+    found = OutcomeReport.objects.filter(incident__test=False).exclude(
+        incident__in=looks.opened_by(person).values("proposal__incident")  # what one judges again is not told beforehand
+    )
+    return list(found.select_related("incident__source", "person").order_by("-at", "-pk")[:LATEST])
 
 
 def of_incident(incident: Incident) -> list[OutcomeReport]:

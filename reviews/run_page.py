@@ -11,6 +11,7 @@ from escalations import authority, clock
 from escalations.errors import CountersignError
 from escalations.models import Incident, OversightSession, Person, Proposal, SessionAlarm, SessionOrder
 from escalations.states import Order, RunState, State
+from escalations.waits import Wait, estimates
 
 from . import access
 from .runs import Bar, Stands, bars_of, is_alive, is_run, limits_said, state_said
@@ -64,6 +65,7 @@ class Asked:
 
     incident: Incident
     proposal: Proposal | None = None
+    wait: Wait | None = None  # how long it may still take, as the agent is told
 
     @property
     def open(self) -> bool:
@@ -119,7 +121,7 @@ class Page(Stands):
 
     @cached_property
     def asked(self) -> list[Asked]:
-        """Return what it asked people, the newest first, alarms among it. Two queries."""
+        """Return what it asked people, the newest first, alarms among it. Two queries, four where something waits."""
         incidents = list(
             Incident.objects.filter(source=self.run.source_id, session=str(self.run.pk))
             .defer("raw", "payload", "context", "body").order_by("-received_at", "-id")[:ASKED]
@@ -130,6 +132,9 @@ class Page(Stands):
             rows = readable.filter(incident__in=found).select_related("incident", "source", "decision")
             for row in rows.defer("content", "description", "incident__raw").order_by("revision"):
                 found[row.incident_id].proposal = row
+        waiting = {one.proposal.pk: one for one in found.values() if one.proposal is not None and one.open}
+        for pk, wait in estimates(one.proposal for one in waiting.values() if one.proposal is not None).items():
+            waiting[pk].wait = wait
         return list(found.values())
 
     @cached_property

@@ -7,7 +7,7 @@ masked. On the command line nothing is masked then: who runs it can read the dat
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any, Protocol
 
@@ -76,6 +76,7 @@ def begin(
     """
     if person is not None:
         check_may(person)
+        scope = replace(scope, unseen_by=person)
     with transaction.atomic():
         audit.record(
             "feedback.exported", actor=actor, subject=form, format=form, redacted=placeholders is not None, scope=scope.said

@@ -14,8 +14,8 @@ from uuid import UUID
 from django.db.models import F, Func, IntegerField, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from escalations.models import Decision, Incident, OutcomeReport, Proposal, Role, Signature
-from escalations.states import State
+from escalations.models import Decision, Incident, OutcomeReport, Person, Proposal, Role, SecondLook, Signature
+from escalations.states import LookState, State
 from escalations.wire import moment
 
 BATCH = 500  # rows looked at together
@@ -34,6 +34,7 @@ class Scope:
     until: datetime
     since: datetime | None = None
     role: Role | None = None
+    unseen_by: Person | None = None  # whoever judges some of it again for themselves is not told by a file what was decided
 
     @property
     def said(self) -> dict[str, str | None]:
@@ -45,6 +46,9 @@ class Scope:
         found = Proposal.objects.filter(settled_at__lt=self.until, test=False, state__in=DECIDED)
         if self.since:
             found = found.filter(settled_at__gte=self.since)
+        if self.unseen_by is not None:
+            judging = SecondLook.objects.filter(opened_by=self.unseen_by, state=LookState.OPEN)
+            found = found.exclude(incident__in=judging.values("proposal__incident"))
         return found.filter(role=self.role) if self.role else found
 
 

@@ -16,6 +16,7 @@ from escalations import clock
 from escalations.floors import text
 from escalations.floors.sensitive import Span
 from escalations.states import Verdict
+from escalations.waits import Wait
 
 from .. import inbox, kept, veil
 from ..sentences import Bit, asked
@@ -154,6 +155,21 @@ def duration(value: Any) -> str:
     """Return a timedelta or a number of seconds as "24 h"."""
     seconds = int(getattr(value, "total_seconds", lambda: value)())
     return f"{seconds // 3600} h" if seconds % 3600 == 0 else said(seconds).removesuffix(" left")
+
+
+@register.filter
+def wait_words(wait: Wait) -> str:
+    """Return an estimated wait as "about 14 min more; 4 min to 40 min in nine of ten such cases"."""
+    middle, low = span_words(wait.seconds), span_words(wait.low)
+    share = {0.9: "nine of ten", 0.8: "eight of ten", 0.95: "nineteen of twenty"}.get(wait.level, f"{wait.level:.0%}")
+    if wait.high is None:
+        return f"about {middle} more; nothing says when it ends at the latest"
+    return f"about {middle} more; {low} to {span_words(wait.high)} in {share} such cases"
+
+
+def span_words(seconds: int) -> str:
+    """Return a number of seconds as a person says it: "40 s", "14 min", "2 h 10 min"."""
+    return f"{seconds} s" if seconds < 60 else said(seconds).removesuffix(" left").replace(" h 0 min", " h")
 
 
 @register.filter

@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+from datetime import timedelta
 
 import pytest
 
+from escalations import clock
 from escalations.feedback import chat
-from escalations.models import AuditEntry, OutcomeReport
+from escalations.models import AuditEntry, OutcomeReport, SecondLook
 from tests.factories import IncidentFactory
 
 from .conftest import decided
@@ -105,6 +107,18 @@ def test_without_redaction_the_page_masks_what_one_has_no_clearance_for(ask, rev
     text = file(signed_in(mona))
     assert "4111 1111 1111 1111" in text, "managers are cleared for cards"
     assert "hunter2" not in text and "a password" in text
+
+
+def test_who_judges_something_again_is_not_told_what_was_decided(ask, reviewer, mona, signed_in):
+    one = decided(ask(incident_title="The one to judge"), reviewer, "a telling reason")
+    told(signed_in(reviewer), one, outcome="wrong")
+    manager = signed_in(mona)
+    assert "telling reason" in file(manager) and "The one to judge" in manager.get("/feedback/").content.decode()
+
+    now = clock.now()
+    SecondLook.objects.create(proposal=one, role=one.role, opened_by=mona, opened_at=now, lapses_at=now + timedelta(days=1))
+
+    assert file(manager) == "" and "The one to judge" not in manager.get("/feedback/").content.decode()
 
 
 def test_the_page_costs_the_same_however_much_was_learned(ask, reviewer, mona, signed_in, django_assert_num_queries):

@@ -247,8 +247,8 @@ def test_the_page_costs_the_same_however_long_its_history_is(page, ask, reviewer
     proposal.refresh_from_db()
 
     # session, person, roles, proposal, veil; count and preferences; the list beside it (3); the glance, then one for each section; whether
-    # everything is stopped.
-    with django_assert_max_num_queries(23):
+    # everything is stopped; how its queue went, and its place in it.
+    with django_assert_max_num_queries(25):
         page.get(url(proposal))
 
 

@@ -285,7 +285,7 @@ def test_the_pages_cost_the_same_whatever_their_length(page, size, django_assert
     # stand for the stream, and the agents to choose from
     with django_assert_num_queries(10):
         page.get("/oversight/")
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):  # and how the queue of what waits went
         page.get(f"/oversight/{run.pk}/")
     with django_assert_num_queries(5):
         page.get(f"/oversight/{run.pk}/steps/", {"after": 1})
