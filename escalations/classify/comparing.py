@@ -199,7 +199,7 @@ def _decisions(cursor: dict[str, Any] | None, limit: int) -> list[Decision]:
 
 
 def _pairs(trial: PromptTrial, decisions: Sequence[Decision]) -> list[_Pair]:
-    """Prepare both questions of each. Five queries at most. What cannot be masked is not sent: it is left out, and counted as skipped."""
+    """Prepare both questions of each. Six queries at most. What cannot be masked is not sent: it is left out, and counted as skipped."""
     first, second = Prompt.of(trial.first), Prompt.of(trial.second)
     categories = dict(Category.objects.order_by("name").values_list("name", "description"))
     wanted = []

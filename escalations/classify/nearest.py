@@ -1,9 +1,9 @@
 """What people decided of the nearest earlier cases of the same source, as much of it as the model may be told.
 
 Told are a person's verdict and reason, the action's name, and of each arg whether it is the same, lower or higher than here: never a
-value, never a word of the past incident itself. A reason is left out whole where it, or what it was written about, holds findings
-(sensitive details, text that speaks to the machine), hidden characters included. What test keys posted, what a rule or the clock
-decided, and what was signed by a token with nobody there teaches nothing.
+value, never a word of the past incident itself: what a reason quotes of it is cut out. A reason is left out whole where it, or what it
+was written about, holds findings (sensitive details, text that speaks to the machine), hidden characters included. What test keys
+posted, what a rule or the clock decided, and what was signed by a token with nobody there teaches nothing.
 """
 
 import json
@@ -21,6 +21,7 @@ from django.db import DatabaseError, connection
 from escalations import clock
 from escalations.floors.findings import in_texts
 from escalations.floors.likeness import flat, is_number, near, nearness, shared_words
+from escalations.floors.spotting import words
 from escalations.floors.text import has_hidden
 from escalations.models import Incident, Proposal, Work
 from escalations.states import Severity
@@ -35,7 +36,9 @@ SAME_FAILURE = 20  # newest incidents of one fingerprint that are looked at
 LARGEST = 8_000  # bytes of args or draft, as stored, that are compared
 LONGEST_REASON = 300  # characters
 MOST_NAMES = 8  # args that are told of
-QUOTED = 6  # words in a row that make a quotation
+LONGEST_CASE = 40_000  # characters of a past case in which a quotation is looked for; a longer one may be quoted unseen
+COPIED = 4  # words in a row that a reason has from the case it is about
+QUOTED = 6  # words in a row that a rationale has from a reason
 ACKNOWLEDGE = "acknowledge"
 DECIDED = {
     "approve": "approved as proposed", "edit": "changed, then approved", "reject": "rejected", "respond": "answered instead",
@@ -90,6 +93,16 @@ CROSS JOIN LATERAL ("""
     + "ORDER BY past.settled_at DESC LIMIT %(compared)s) AS found"
 )
 
+_WRITTEN = """
+SELECT past.id, left(concat_ws(E'\\n', past.title, past.description, past.args, past.draft, past.claims, incident.title, incident.body,
+    incident.context, incident.payload, incident.customer, incident.external_id, incident.session, incident.on_behalf_of,
+    (SELECT string_agg(context::text, E'\\n') FROM escalations_contextitem AS added WHERE added.incident_id = incident.id),
+    (SELECT string_agg(rationale, E'\\n') FROM escalations_classification AS said WHERE said.incident_id = incident.id)
+), %(longest)s)
+FROM escalations_proposal AS past JOIN escalations_incident AS incident ON incident.id = past.incident_id
+WHERE past.id = ANY(%(ids)s)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -142,7 +155,7 @@ class _Found:
 
 
 def of_works(works: Sequence[Work], examples: int) -> dict[int, list[Past]]:
-    """Return the nearest past decisions of each work, nearest first, by the work's key. Two queries at most, however many works.
+    """Return the nearest past decisions of each work, nearest first, by the work's key. Three queries at most, however many works.
 
     Never raises for the database: what cannot be read costs the model its examples, not the incidents their classification.
     """
@@ -158,21 +171,25 @@ def of_works(works: Sequence[Work], examples: int) -> dict[int, list[Past]]:
 
 
 def of_many(wanted: Sequence[Wanted], examples: int) -> list[list[Past]]:
-    """Return for each case the nearest `examples` of its source that people had decided, nearest first. Two queries at most."""
+    """Return for each case the nearest `examples` of its source that people had decided, nearest first. Three queries at most."""
     if not wanted or examples < 1:
         return [[] for _ in wanted]
     by_action = _grouped((one.source_id, one.action, one.before) for one in wanted if one.action)
     by_failure = _grouped((one.source_id, one.fingerprint, one.before) for one in wanted if one.fingerprint)
     alike = _read(_BY_FINGERPRINT, "fingerprint", by_failure, True)
     acted = _read(_BY_ACTION, "action", by_action, False)
-    out = []
+    chosen = []
     for one in wanted:
         cases: dict[UUID, _Found] = {}
         for row in [*alike[one.source_id, one.fingerprint, one.before], *acted[one.source_id, one.action, one.before]]:
             if row.incident_id != one.incident_id:
                 cases.setdefault(row.proposal_id, row)
-        out.append(_nearest(one, list(cases.values()), examples))
-    return out
+        chosen.append(_nearest(one, list(cases.values()), examples))
+    reasons = _reasons(case for cases in chosen for case in cases)
+    return [
+        [_past(here, case, reasons.get(case.proposal_id, "")) for case in cases]
+        for here, cases in zip((flat(one.args, one.draft) for one in wanted), chosen, strict=True)
+    ]
 
 
 def told(past: Iterable[Past], mask: Mask) -> list[dict[str, Any]]:
@@ -207,11 +224,11 @@ def quotes(text: str, past: Iterable[str]) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower())
+    return [word for word, _, _ in words(text)]
 
 
-def _runs(words: list[str], length: int) -> set[tuple[str, ...]]:
-    return {tuple(words[at : at + length]) for at in range(len(words) - length + 1)}
+def _runs(said: list[str], length: int) -> set[tuple[str, ...]]:
+    return {tuple(said[at : at + length]) for at in range(len(said) - length + 1)}
 
 
 _Group = tuple[int, str, datetime]
@@ -245,7 +262,7 @@ def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str | bytes) else value
 
 
-def _nearest(one: Wanted, cases: list[_Found], examples: int) -> list[Past]:
+def _nearest(one: Wanted, cases: list[_Found], examples: int) -> list[_Found]:
     """The same failure first, then the nearest by args and title; of equals those with a reason, then the newest."""
     here = flat(one.args, one.draft)
 
@@ -253,10 +270,10 @@ def _nearest(one: Wanted, cases: list[_Found], examples: int) -> list[Past]:
         alike = nearness(here, flat(case.args, case.draft)) if here else shared_words(one.title, case.title)
         return (not case.same_failure, -round(alike, 1), not case.reason.strip(), -case.at.timestamp())
 
-    return [_past(here, case) for case in sorted(cases, key=rank)[:examples] if _NAME.fullmatch(case.action)]
+    return [case for case in sorted(cases, key=rank)[:examples] if _NAME.fullmatch(case.action)]
 
 
-def _past(here: dict[str, Any], case: _Found) -> Past:
+def _past(here: dict[str, Any], case: _Found, reason: str) -> Past:
     there = flat(case.args, None)
     compared = {name: _beside(there[name], value) for name, value in here.items() if name in there and _sayable(name)}
     decided = flat(case.decided, None) if case.verdict == "edit" else {}
@@ -264,7 +281,7 @@ def _past(here: dict[str, Any], case: _Found) -> Past:
         name: _became(there.get(name), value) for name, value in decided.items() if there.get(name) != value and _sayable(name)
     }
     return Past(
-        case.proposal_id, case.action, case.verdict, _reason(case), case.same_failure, _some(compared), _some(changed),
+        case.proposal_id, case.action, case.verdict, reason, case.same_failure, _some(compared), _some(changed),
         signed_words(case.action, case.decided),
     )
 
@@ -274,12 +291,12 @@ def signed_words(action: str, decided: Any) -> dict[str, str]:
     if action != ACKNOWLEDGE or not isinstance(decided, dict):
         return {}
     category, severity = decided.get("category"), decided.get("severity")
-    words = {}
+    signed = {}
     if isinstance(category, str) and _SLUG.fullmatch(category) and _sayable(category):
-        words["category"] = category
+        signed["category"] = category
     if severity in set(Severity):
-        words["severity"] = str(severity)
-    return words
+        signed["severity"] = str(severity)
+    return signed
 
 
 def _beside(then: Any, here: Any) -> str:
@@ -305,9 +322,33 @@ def _some(names: dict[str, str]) -> dict[str, str]:
     return dict(list(names.items())[:MOST_NAMES])
 
 
-def _reason(case: _Found) -> str:
-    """Return what the reviewer wrote, on one line and cut; "" where it may quote what must not travel."""
-    said = " ".join(case.reason.split())
-    if not said or _UNTOLD & set(case.triggers) or has_hidden(said) or in_texts([("reason", said)]):
-        return ""
-    return said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
+def _reasons(cases: Iterable[_Found]) -> dict[UUID, str]:
+    """Return the reviewers' own words on these, by proposal; none where they may quote what must not travel. One query at most."""
+    said = {case.proposal_id: " ".join(case.reason.split()) for case in cases if not _UNTOLD & set(case.triggers)}
+    kept = {pk: text for pk, text in said.items() if text and not has_hidden(text) and not in_texts([("reason", text)])}
+    if not kept:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_WRITTEN, {"ids": list(kept), "longest": LONGEST_CASE + 1})
+        written = {pk: text for pk, text in cursor.fetchall() if len(text) <= LONGEST_CASE}
+    return {pk: own_words(kept[pk], text)[:LONGEST_REASON] for pk, text in written.items()}
+
+
+def own_words(reason: str, written: str) -> str:
+    """Return the reason without what it quotes: every run of four words that also stands in what was written becomes "[…]"."""
+    placed = list(words(reason))
+    if len(placed) < COPIED:
+        return reason
+    there = _runs(_words(written), COPIED)
+    copied: set[int] = set()
+    for at in range(len(placed) - COPIED + 1):
+        if tuple(word for word, _, _ in placed[at : at + COPIED]) in there:
+            copied.update(range(at, at + COPIED))
+    pieces, end = [], 0
+    for at, (_, start, stop) in enumerate(placed):
+        if at in copied:
+            if at - 1 not in copied:
+                pieces += [reason[end:start], "[…]"]
+            end = stop
+    kept = "".join([*pieces, reason[end:]])
+    return kept if len(copied) < len(placed) else ""
