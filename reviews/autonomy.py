@@ -12,6 +12,7 @@ from escalations.learn import evidence
 from escalations.learn.evidence import LaneView
 from escalations.models import Lane, LaneGrant, Person, Trial
 from escalations.policies import lanes as verbs
+from escalations.policies import proving
 from escalations.proof import sampling
 from escalations.proof.ladder import Rung
 from escalations.states import LaneState, TrialMode
@@ -50,8 +51,9 @@ class Standing:
     of: int = 0  # 0: how many it takes cannot be said
 
     @property
-    def left(self) -> int:
-        return max(self.of - self.done, 0)
+    def left(self) -> str:
+        """Return how many decisions it still takes, about; "" for none."""
+        return about(self.of - self.done) if self.of > self.done else ""
 
 
 @dataclass
@@ -73,6 +75,12 @@ class Shown:
     @property
     def grant(self) -> LaneGrant | None:
         return self.view.grant
+
+    @property
+    def began_anew(self) -> LaneGrant | None:
+        """Return the grant by whose end what had been believed is believed no more; None where all that was decided counts."""
+        last = next((one for one in self.view.history if one.end in proving.BROKEN), None)
+        return last if self.grant is None else None
 
     @property
     def alpha(self) -> float:
@@ -169,13 +177,13 @@ def standing_of(view: LaneView) -> Standing:
             "good", view.labelled, view.labelled,
         )
     if not view.labelled:
-        return Standing("People decide everything. Nothing that counts as evidence was decided yet.")
+        return Standing("People decide everything. Nothing that counts as evidence was decided yet.", of=view.needed or 0)
     if view.needed is None:
         return Standing(
             f"People decide everything. On what was decided so far, no part of it could be shown to be wrong in at most {percent(lane.alpha)}."
         )
     return Standing(
-        f"People decide everything. Decided {view.labelled} of about {view.labelled + view.needed} that it takes to show, with {sure} "
+        f"People decide everything. Decided {view.labelled} of about {about(view.labelled + view.needed)} that it takes to show, with {sure} "
         f"confidence, that at most {percent(lane.alpha)} of a part is wrong.",
         "", view.labelled, view.labelled + view.needed,
     )
@@ -191,7 +199,13 @@ def progress(lane: Lane) -> Standing:
         return Standing(f"{percent(told['share'])} could go alone", "good", labelled, labelled)
     if needed is None:
         return Standing("too early to say" if not labelled else "not on what was decided so far")
-    return Standing(f"decided {labelled} of about {labelled + int(needed)}", "", labelled, labelled + int(needed))
+    return Standing(f"decided {labelled} of about {about(labelled + int(needed))}", "", labelled, labelled + int(needed))
+
+
+def about(number: int) -> str:
+    """Return a forecast as finely as it can be meant: 51, 370, 11,100."""
+    fine = 1 if number < 200 else 10 if number < 2_000 else 100
+    return f"{fine * round(number / fine):,}"
 
 
 def since(value: str | None) -> datetime | None:

@@ -8,7 +8,7 @@ from .plots import Tick
 
 WIDTH, HEIGHT = 720, 300  # of the drawing, in its own units
 LEFT, BOTTOM, TOP, RIGHT = 58, 34, 14, 26  # room for the labels
-LADDER = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # where the scale of the errors may end
+LADDER = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)  # where the scale of the errors may end
 
 
 class Rung(Protocol):
@@ -76,17 +76,17 @@ class Plot:
 
 
 def scale(bounds: Sequence[float], alpha: float) -> float:
-    """Return where the axis of the errors ends: room for what is allowed four times over, and for the lowest bound there is."""
-    wanted = max(4 * alpha, 1.3 * min(bounds, default=1.0))
+    """Return where the axis of the errors ends: with room for what is allowed twice over, and for the lowest bound there is."""
+    wanted = max(2.5 * alpha, 1.3 * min(bounds, default=1.0))
     return next((step for step in LADDER if step >= wanted), 1.0)
 
 
 def plot_of(rungs: Sequence[Rung], alpha: float, chosen: float | None = None) -> Plot | None:
-    """Return the drawing of a lane's rungs; None without any. `chosen` is the threshold that is granted or could be."""
-    if not rungs:
+    """Return the drawing of a lane's rungs; None where nothing was decided yet. `chosen` is the threshold that is granted or could be."""
+    if not any(rung.selected for rung in rungs):
         return None
     ordered = sorted(rungs, key=lambda rung: (rung.share, -rung.threshold))
-    top = scale([rung.bound for rung in ordered], alpha)
+    top = scale([rung.bound for rung in ordered if rung.selected], alpha)
     floor, ceiling, wide = HEIGHT - BOTTOM, TOP, WIDTH - LEFT - RIGHT
 
     def across(share: float) -> str:
@@ -129,7 +129,7 @@ def percent(share: float | None) -> str:
     """Return 0.0213 as "2.1 %": two figures that count below ten, none behind the point above."""
     if share is None:
         return "–"
-    value = 100 * share
+    value = 100 * min(share, 1.0)  # an estimate of few may be more than all
     if value == 0 or value >= 9.95:
         return f"{value:.0f} %"
     return f"{value:.1f} %".replace(".0 %", " %") if value >= 0.095 else f"{value:.2f} %"

@@ -21,6 +21,7 @@ class Rung:
 
 def test_a_lane_without_rungs_has_no_plot():
     assert autonomy_plot.plot_of([], 0.02) is None
+    assert autonomy_plot.plot_of([Rung(selected=0, bound=1.0)], 0.02) is None  # nothing was decided yet
 
 
 def test_what_is_certain_enough_stands_below_the_line_of_what_is_allowed():
@@ -51,6 +52,9 @@ rungs = st.builds(
 @given(st.lists(rungs, min_size=1, max_size=25), st.sampled_from([0.005, 0.01, 0.02, 0.05, 0.2]))
 def test_nothing_leaves_the_frame(some, alpha):
     plot = autonomy_plot.plot_of(some, alpha, some[0].threshold)
+    if plot is None:
+        assert not any(rung.selected for rung in some)
+        return
 
     for mark in plot.marks:
         assert plot.left <= float(mark.x) <= plot.right
