@@ -82,7 +82,7 @@ def draw() -> int:
         waiting[role] += 1
         looks.append(SecondLook(proposal_id=pk, role_id=role, share=share, drawn_at=now, lapses_at=now + LASTS))
     looks += _known_among(looks)
-    return _put(looks)
+    return put(looks)
 
 
 def members_of(roles: set[int]) -> dict[int, set[int]]:
@@ -125,7 +125,7 @@ def _known_among(looks: list[SecondLook]) -> list[SecondLook]:
 
 
 @transaction.atomic
-def _put(looks: list[SecondLook]) -> int:
+def put(looks: list[SecondLook]) -> int:
     """Keep these looks and say so in the record, but of what was drawn meanwhile by another. Four queries."""
     roles = Role.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in={one.role_id for one in looks}).order_by("pk")
     if not list(roles.values_list("pk")):  # two that draw for one role stand in line here

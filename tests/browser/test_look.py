@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from datetime import timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,7 +11,7 @@ from playwright.sync_api import expect
 
 from escalations import clock, lifecycle, policies
 from escalations.audit import SYSTEM
-from escalations.models import Incident
+from escalations.models import Incident, SecondLook, VigilanceAlarm
 from escalations.states import Kind, Order, RunState
 from tests.factories import (
     IncidentFactory,
@@ -23,6 +24,7 @@ from tests.factories import (
     SourceFactory,
 )
 from tests.lanes import lane_with
+from tests.weeks import full_review
 
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
 HEAVIEST = 150_000  # bytes of a page with everything it loads, as they are sent
@@ -47,10 +49,18 @@ PAGES = {
     "lane_grant": None,
     "lane_withdraw": None,
     "lane_target": None,
+    "weekly": "/weekly/",
+    "weekly_review": "/weekly/{weekly}/",
+    "weekly_acts": None,
+    "weekly_minutes": None,
     "live": None,
     "settled": "/settled/",
     "settled_file": None,
     "you": "/you/",
+    "second": "/second/",
+    "second_look": "/second/{look}/",
+    "agreement": "/second/agreement/",
+    "known_answers": "/second/known/",
     "tokens": "/tokens/",
     "stop": "/stop/",
     "runs": "/oversight/",
@@ -127,9 +137,14 @@ def room(ask, chief, colleague, troubles):
     lifecycle.decide(
         settled.pk, person=colleague, type="approve", digest=settled.args_digest, version=settled.version, reason="fine"
     )
+    again = ask(source=source, category="refund")
+    lifecycle.decide(again.pk, person=colleague, type="reject", digest=again.args_digest, version=again.version, reason="twice")
+    look = SecondLook.objects.create(proposal=again, role=again.role, lapses_at=clock.now() + timedelta(days=7))
+    VigilanceAlarm.objects.create(person=chief, kind="pace", why="21 of 25 were signed sooner", shared_at=clock.now(), seen_at=clock.now())
     run = watched()
     lane = lane_with(source, "refund", right=30, wrong=2)
-    known = {"lane": lane.pk, "run": run.pk, "pending": pending.pk, "settled": settled.pk, "story": settled.incident_id, "person": chief.pk}
+    known = {"look": look.pk, "lane": lane.pk, "run": run.pk, "pending": pending.pk, "settled": settled.pk, "story": settled.incident_id, "person": chief.pk}
+    known["weekly"] = full_review(chief).pk
     return lambda name: SHOWN[name].format(**known)
 
 
