@@ -11,7 +11,7 @@ from django.http import Http404
 
 from escalations import clock, replay, weekly
 from escalations.models import EscalationReview, Finding, FollowUp, Person, Proposal, Suggestion
-from escalations.states import ReplayState, ReviewState
+from escalations.states import ReplayState, ReviewState, Verdict
 
 from . import access, veil
 from .inbox import HEAVY, HEAVY_INCIDENT
@@ -93,6 +93,12 @@ class Shown:
     @property
     def total(self) -> int:
         return len(self.review.agenda.get("items", []))
+
+    @property
+    def verdicts(self) -> list[tuple[str, int]]:
+        """Return how often people said what, in the order in which the room names it."""
+        counts = self.review.agenda.get("verdicts", {})
+        return [(str(one), counts[one]) for one in Verdict if counts.get(one)]
 
     @property
     def left(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from escalations import audit, lifecycle
 from escalations.models import Incident, Person, Source
 
-from . import looked_again, weeks
+from . import learned, looked_again, weeks
 from .days import Days, Story, open_one
 from .matters import BACK, BROKEN, MATTERS, SEEN, Matter, payment, question, refund, reply
 
@@ -304,4 +304,5 @@ def tell(room: Room, now: datetime, today: Sequence[tuple[str, str, dict[str, An
         room.days.begin(now - hours(ago), story(room))
     looked_again.begin(room.days, room.people, now)
     weeks.begin(room.days, room.people, now)
+    learned.begin(room.days, room.people, room.sources["billing"], now)
     room.days.run(now)

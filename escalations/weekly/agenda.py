@@ -64,7 +64,9 @@ def _why(came: list[Came]) -> list[dict[str, Any]]:
     counts: dict[tuple[str, str], list[int]] = {}
     for one in came:
         asked = [("trigger", name) for name in dict.fromkeys(one.trigger_names)]
-        asked += [("rule", name) for name in dict.fromkeys(rule["name"] for rule in one.rules if rule.get("floor") != "auto")]
+        strict = [rule for rule in one.rules if rule.get("floor") != "auto"]
+        # What no rule of anybody's says, the past or a lane for instance, has no name: its own words stand for it.
+        asked += dict.fromkeys(("rule", rule["name"]) if rule["name"] else ("floor", rule["why"].rstrip(".")) for rule in strict)
         for key in asked or [("floor", "nothing said that the machine may")]:
             count = counts.setdefault(key, [0, 0, 0])
             count[0] += 1

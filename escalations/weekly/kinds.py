@@ -39,7 +39,10 @@ class Kind:
     def told(self) -> dict[str, Any]:
         """Return it as the agenda keeps it. The words are a stranger's: a page shows them as such."""
         counted = Counter(word for one in self.members for word in _ordered(one.title))
-        names = sorted(counted, key=lambda word: (-counted[word], word))[:NAMED_BY]
+        first = _ordered(self.members[0].title)
+        place = {word: number for number, word in enumerate(first)}
+        commonest = sorted(counted, key=lambda word: (-counted[word], place.get(word, len(first)), word))[:NAMED_BY]
+        names = sorted(commonest, key=lambda word: (place.get(word, len(first)), word))
         source, kind, action = self.key
         return {
             "words": names, "source": source, "kind": kind, "action": action, "count": len(self.members),

@@ -85,6 +85,12 @@ def test_counts_why_it_came_with_how_much_went_as_proposed(came):
     assert why["floor", "nothing said that the machine may"]["came"] == 1
 
 
+def test_what_no_rule_says_is_told_in_its_own_words(came):
+    came(rules=[{"name": "", "floor": "review", "why": "A person was asked about this line before."}])
+
+    assert [(one["what"], one["name"]) for one in agenda()["why"]] == [("floor", "A person was asked about this line before")]
+
+
 def test_new_kinds_are_put_together_and_named_by_their_commonest_words(came):
     for number in range(3):
         came(-24 * 7 - number, title=f"Refund order {number} for a broken lamp")
@@ -95,7 +101,7 @@ def test_new_kinds_are_put_together_and_named_by_their_commonest_words(came):
 
     kinds = agenda()["new_kinds"]
 
-    assert [(one["count"], one["action"], one["words"]) for one in kinds] == [(5, "export", ["addresses", "all", "customer", "export"])]
+    assert [(one["count"], one["action"], one["words"]) for one in kinds] == [(5, "export", ["export", "all", "customer", "addresses"])]
     assert len(kinds[0]["examples"]) == 5
 
 
