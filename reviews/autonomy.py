@@ -18,6 +18,7 @@ from escalations.proof.ladder import Rung
 from escalations.states import LaneState, TrialMode
 
 from .autonomy_plot import Plot, percent, plot_of, score
+from .peoples_error import corrected
 
 PAGE = 50  # lanes on one page of the list
 LISTED = 20  # audits, and what went alone
@@ -137,8 +138,8 @@ def listing(person: Person, show: str, number: int) -> Listing:
 
 
 def shown_to(person: Person, lane: Lane) -> Shown:
-    """Return what this person is shown of a lane. The queries of `evidence.seen`, and three more."""
-    view = evidence.seen(lane)
+    """Return what this person is shown of a lane. The queries of `evidence.seen`, and four more."""
+    view = corrected(evidence.seen(lane))
     grant = view.grant
     chosen = grant.threshold if grant else view.certified.threshold if view.certified else None
     return Shown(
