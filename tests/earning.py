@@ -25,6 +25,7 @@ from escalations.policies import lanes, proving
 from escalations.states import STATE_OF, Status, TrialMode, Verdict
 from tests.factories import STANDARD
 
+ALPHA = 0.1  # what may be wrong in these lanes: so much is shown by a hundred decisions
 RUNGS = [0.99, 0.95, 0.9, 0.8, 0.7, 0.5]
 _numbers = count(1)
 
@@ -82,7 +83,7 @@ def decided(
 ) -> Lane:
     """Write many decided trials of one lane at once, as routing, deciding and labelling would have: (score, right) each."""
     outcomes = list(outcomes)
-    lane, _ = Lane.objects.get_or_create(source=source, by=by, subject=subject)
+    lane, _ = Lane.objects.get_or_create(source=source, by=by, subject=subject, defaults={"alpha": ALPHA})
     now = clock.now() - ago
     incidents, works, proposals, decisions, signatures, estimates, trials = [], [], [], [], [], [], []
     for number, (score, right) in enumerate(outcomes):
@@ -138,7 +139,7 @@ def granted(lane: Lane, manager: Person, *, days: int = 30, threshold: float | N
     return grant
 
 
-def earned(source: Source, version: ClassifierVersion, person: Person, manager: Person, *, of: int = 400, wrong: int = 0) -> LaneGrant:
+def earned(source: Source, version: ClassifierVersion, person: Person, manager: Person, *, of: int = 100, wrong: int = 0) -> LaneGrant:
     """Return a lane's grant on so many decisions, all of a high score."""
     return granted(decided(source, version, person, [(0.97, number >= wrong) for number in range(of)]), manager)
 

@@ -61,6 +61,18 @@ SELECT calls, tokens_in, tokens_out FROM escalations_modelspend WHERE day = (clo
 STOPPED = """
 SELECT coalesce(max(extract(epoch FROM clock_timestamp() - at)), 0) FROM escalations_stop WHERE released_at IS NULL
 """
+# Never how many audit samples wait: beside a short queue that would say which.
+LANES = """
+SELECT (SELECT count(*) FROM escalations_lanegrant WHERE ended_at IS NULL),
+       (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(coalesce(checked_at, created_at))), 0)
+        FROM escalations_lane WHERE state = 'granted'),
+       (SELECT count(*) FROM escalations_decision AS decision JOIN escalations_trial AS trial
+        ON trial.proposal_id = decision.proposal_id AND trial.mode = 'alone'
+        WHERE decision.decided_at > clock_timestamp() - interval '1 hour')
+"""
+WITHDRAWN = """
+SELECT "end", count(*) FROM escalations_lanegrant WHERE ended_at > clock_timestamp() - interval '24 hours' GROUP BY "end"
+"""
 WAKEUPS = "SELECT kind, coalesce(extract(epoch FROM clock_timestamp() - queued_at), 0) FROM escalations_wakeup"
 CHANNELS = """
 SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(failing_since)), 0)
@@ -141,6 +153,15 @@ def _figures() -> Iterator[GaugeMetricFamily]:
     yield _family("channels_failing", "Channels of people and roles that fail.", value=failing)
     yield _family("channels_failing_seconds", "For how long the one has that has failed longest.", value=float(since))
     yield _one("stopped_seconds", "How long everything has been stopped by people; 0 while nothing is.", STOPPED)
+
+    granted, unwatched, alone = _rows(LANES)[0]
+    yield _family("lanes_granted", "Lanes that may act alone now.", value=granted)
+    yield _family("lanes_unwatched_seconds", "How long nobody looked at one of them; beyond 60 it lets nothing go.", value=float(unwatched))
+    yield _family("lanes_settled_last_hour", "What lanes settled alone in the last hour.", value=alone)
+    withdrawn = _family("lanes_withdrawn_last_day", "Grants that ended in the last 24 hours.", "end")
+    for end, count in _rows(WITHDRAWN):
+        withdrawn.add_metric([end], count)
+    yield withdrawn
 
     wakeups = _family("wakeup_age_seconds", "How long a wake-up has waited for a worker; 0 when none waits.", "kind")
     for kind, waited in _rows(WAKEUPS):

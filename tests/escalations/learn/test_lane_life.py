@@ -1,16 +1,15 @@
 """A lane's life: it watches, it earns, it is granted, it lets go, it is audited, it loses the right."""
 
-from datetime import timedelta
 
 import pytest
 
 from escalations import clock
 from escalations.floors import lanes as floor_lanes
 from escalations.learn import evidence, following
-from escalations.models import AuditEntry, Decision, Lane, LaneGrant, Notice, Proposal, RoutingRule, Trial
+from escalations.models import AuditEntry, Decision, Lane, Notice, RoutingRule, Trial
 from escalations.states import LaneState, TrialMode
 from tests import earning
-from tests.factories import PersonFactory, SourceFactory
+from tests.factories import SourceFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -58,12 +57,12 @@ def test_what_people_decide_becomes_evidence(source, version, rosa, time):
 
 
 def test_enough_right_ones_certify_a_share_and_a_manager_may_grant_it(source, version, rosa, mona):
-    lane = earning.decided(source, version, rosa, [(0.97, True)] * 400)
+    lane = earning.decided(source, version, rosa, [(0.97, True)] * 100)
     view = evidence.seen(lane)
-    assert view.certified and view.certified.bound < lane.alpha and view.labelled == 400
+    assert view.certified and view.certified.bound < lane.alpha and view.labelled == 100
     grant = earning.granted(lane, mona)
     assert (lane.state, grant.threshold, grant.version) == (LaneState.GRANTED, view.certified.threshold, version)
-    assert grant.terms_digest == view.digest and grant.evidence["selected"] == 400
+    assert grant.terms_digest == view.digest and grant.evidence["selected"] == 100
     assert AuditEntry.objects.get(action="lane.granted").actor == "mona"
     assert Notice.objects.filter(kind="lane_granted", person=mona).exists()
     assert evidence.seen(lane).offer is None
@@ -109,7 +108,7 @@ def test_an_audit_sample_is_an_item_like_one_below_the_threshold(source, version
 
 
 def test_a_failed_audit_too_many_ends_the_grant_within_a_look_and_managers_are_told(source, version, rosa, mona, always_drawn, time):
-    grant = earning.earned(source, version, rosa, mona, of=300)
+    grant = earning.earned(source, version, rosa, mona)
     for _ in range(9):
         earning.decide(earning.came(source, version, 0.97), rosa, "reject")
         earning.second(time)
@@ -125,7 +124,7 @@ def test_a_failed_audit_too_many_ends_the_grant_within_a_look_and_managers_are_t
 
 
 def test_one_high_risk_audit_that_fails_is_enough(source, version, rosa, mona, always_drawn, time):
-    grant = earning.earned(source, version, rosa, mona, of=300)
+    grant = earning.earned(source, version, rosa, mona)
     proposal = earning.came(source, version, 0.97)
     Trial.objects.filter(pk=proposal.pk).update(high_risk=True)
     earning.decide(proposal, rosa, "reject")
@@ -135,7 +134,7 @@ def test_one_high_risk_audit_that_fails_is_enough(source, version, rosa, mona, a
 
 
 def test_after_the_machine_erred_evidence_begins_anew(source, version, rosa, mona, always_drawn, time):
-    grant = earning.earned(source, version, rosa, mona, of=300)
+    grant = earning.earned(source, version, rosa, mona)
     lane = grant.lane
     proposal = earning.came(source, version, 0.97)
     Trial.objects.filter(pk=proposal.pk).update(high_risk=True)
