@@ -1,12 +1,15 @@
 """Outcomes learned later, and the export, over the API."""
 
+import asyncio
 import json
 import uuid
 
 import pytest
 from django.db import connection
+from django.test import AsyncClient
 
 from escalations import lifecycle
+from escalations.feedback import rows
 from escalations.models import AuditEntry, OutcomeReport, Stop
 from tests.escalations.api.speaking import Speaker, assert_problem, key_for, token_for
 from tests.factories import IncidentFactory, PersonFactory, ProposalFactory
@@ -145,3 +148,17 @@ def test_who_sees_everything_takes_it_away_and_the_record_says_so(agent, settled
 def test_what_is_asked_for_wrongly_is_refused(auditor, query):
     assert_problem(auditor.get("/feedback", **query), 400, "invalid")
     assert not AuditEntry.objects.filter(action="feedback.exported").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_waits_for_nobody_sends_it_piece_by_piece(agent, reviewer, auditor, monkeypatch):
+    monkeypatch.setattr(rows, "BATCH", 2)
+    for _ in range(5):
+        decided(agent.source, reviewer.person)
+
+    async def read():
+        answer = await AsyncClient().get("/api/v1/feedback", {"redact": "false"}, headers=auditor.headers())
+        assert answer.status_code == 200 and answer.is_async and "Content-Length" not in answer
+        return [part async for part in answer.streaming_content]
+
+    assert [part.count(b"\n") for part in asyncio.run(read())] == [2, 2, 1]
