@@ -44,9 +44,10 @@ def cases_of(role: Role, since: datetime, until: datetime) -> list[Case]:
     """Return the newest MOST decided cases this role was asked about, oldest first. One query.
 
     Only decisions by people with a signature given by somebody who was there; nothing of test keys; not what a reviewer's own edit
-    became, for the agent did not ask for that. Contexts and payloads are not read.
+    became, for the agent did not ask for that; not what one click settled with others, for those are not so many decisions.
+    Contexts and payloads are not read.
     """
-    there = Signature.objects.filter(proposal=OuterRef("pk"), interactive=True, person=OuterRef("decision__person"))
+    there = Signature.objects.filter(proposal=OuterRef("pk"), interactive=True, person=OuterRef("decision__person")).exclude(method="group")
     found = Proposal.objects.filter(
         Exists(there), test=False, asked__contains=[role.pk], settled_at__gte=since, settled_at__lt=until, decision__by_kind="person",
     ).exclude(author="person").order_by("-settled_at", "-pk")

@@ -29,7 +29,7 @@ def decide(one, verdict, at, person, *, by="person", interactive=True):
     return one
 
 
-def many(source, to, person, said, *, interactive=True, test=False, by="person"):
+def many(source, to, person, said, *, interactive=True, test=False, by="person", method="page"):
     """Let as many come as `said` has (args, verdict), half an hour apart from the beginning of the week, each decided at once. Four queries."""
     incidents, proposals, decisions, signatures = [], [], [], []
     for number, (args, verdict) in enumerate(said):
@@ -46,7 +46,7 @@ def many(source, to, person, said, *, interactive=True, test=False, by="person")
             args_digest=digest if verdict == "approve" else None, decided_at=at, valid_until=at,
         ))
         signatures.append(Signature(
-            proposal=proposal, person=person, type=verdict, digest=digest, version=1, method="page", interactive=interactive, at=at
+            proposal=proposal, person=person, type=verdict, digest=digest, version=1, method=method, interactive=interactive, at=at
         ))
         incidents.append(incident)
         proposals.append(proposal)

@@ -99,8 +99,8 @@ def test_neither_what_is_a_rule_already_nor_what_was_dismissed_is_suggested_agai
         assert suggesting.suggested_for(role("finance"), until) == []
 
 
-@pytest.mark.parametrize("told", [{"interactive": False}, {"test": True}, {"by": "clock"}], ids=["token", "test", "clock"])
-def test_what_a_token_a_test_key_or_the_clock_brought_teaches_nothing(billing, rosa, told):
+@pytest.mark.parametrize("told", [{"interactive": False}, {"test": True}, {"by": "clock"}, {"method": "group"}], ids=["token", "test", "clock", "group"])
+def test_what_a_token_a_test_key_the_clock_or_one_click_brought_teaches_nothing(billing, rosa, told):
     many(billing, role("finance"), rosa, SURE, **told)
 
     assert suggesting.suggested_for(role("finance"), NEXT) == []
