@@ -88,17 +88,20 @@ class Lane:
         scores = [one for one in self.scores if one is not None]
         self.drifts = [Drift(scores, 0.005, every=EVERY), Drift(known, 0.005, every=EVERY, what="novelty")]
         self.passed = 0
+        self.since_wrong: int | None = None
 
     def _granted(self, item: Item, threshold: float) -> bool | None:
         alone: bool | None = None
         for drift, value in zip(self.drifts, (item.score, item.novelty), strict=True):
             drift.add(value)
         if item.score is not None and item.score >= threshold:
-            share = audit_share(self.passed)
+            share = audit_share(self.passed, since_wrong=self.since_wrong)
             self.passed += 1
+            self.since_wrong = None if self.since_wrong is None else self.since_wrong + 1
             if draw(self.secret, str(self.life.seen)) < share:
                 self.life.audits += 1
                 self.life.audits_wrong += not item.right
+                self.since_wrong = self.since_wrong if item.right else 0
                 self.watch.audit(item.right, share=share)
             else:
                 alone = item.right

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Max
 from django.db.transaction import TransactionManagementError
 from django.utils.crypto import salted_hmac
 
@@ -49,10 +50,12 @@ class Open:
 
 @dataclass(slots=True)
 class Lanes:
-    """The lanes as one batch knows them: the grants that stand, and how many came through each since. One query, one more a grant."""
+    """The lanes as one batch knows them: the grants that stand, how many came through each since, and since its last wrong one. One
+    query, two more a grant, three where something was wrong."""
 
     open: dict[tuple[int, str, str], Open] = field(default_factory=dict)
     passed: dict[int, int] = field(default_factory=dict)  # by grant
+    doubted: dict[int, int] = field(default_factory=dict)  # by grant: how many since an audit failed, or harm showed; few: looked at closely
     ids: dict[tuple[int, str, str], int] = field(default_factory=dict)
 
     @classmethod
@@ -64,15 +67,20 @@ class Lanes:
             key = (lane.source_id, lane.by, lane.subject)
             lanes.ids[key] = lane.pk
             lanes.open[key] = Open(grant.pk, lane.pk, grant.version_id, grant.threshold, grant.audit_share, title_of(lane), why_of(grant))
-            modes = [TrialMode.ALONE, TrialMode.AUDIT]
-            lanes.passed[grant.pk] = Trial.objects.filter(grant=grant, mode__in=modes)[:COUNTED].count()
+            came = Trial.objects.filter(grant=grant, mode__in=[TrialMode.ALONE, TrialMode.AUDIT])
+            lanes.passed[grant.pk] = came[:COUNTED].count()
+            if wrong_at := came.filter(right=False).aggregate(at=Max("labelled_at"))["at"]:
+                lanes.doubted[grant.pk] = came.filter(created_at__gt=wrong_at)[: sampling.DOUBTED].count()
         return lanes
 
     def share(self, grant: Open) -> float:
         """Return the chance with which the next that could go alone is drawn for a person, and count it."""
         before = self.passed.get(grant.grant, 0)
         self.passed[grant.grant] = before + 1
-        return sampling.audit_share(before, grant.long_run)
+        since_wrong = self.doubted.get(grant.grant)
+        if since_wrong is not None:
+            self.doubted[grant.grant] = since_wrong + 1
+        return sampling.audit_share(before, grant.long_run, since_wrong)
 
     def id_of(self, key: tuple[int, str, str]) -> int | None:
         """Return the lane of this key, made where there is none yet; None where its source has as many as there may be.

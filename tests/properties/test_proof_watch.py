@@ -178,6 +178,11 @@ def test_more_is_audited_at_first():
     assert audit_share(0, 1.0) == 1.0
 
 
+def test_one_wrong_audit_is_followed_by_a_closer_look():
+    assert [audit_share(5_000, since_wrong=at) for at in [None, 0, 99, 100]] == [0.05, 0.5, 0.5, 0.05]
+    assert audit_share(0, 0.7, since_wrong=3) == 0.7
+
+
 def test_the_draw_is_hmac_sha256_even_and_within_bounds():
     # RFC 4231, test case 2: 5bdcc146bf60754e6a042426089575c7...
     assert draw(b"Jefe", "what do ya want for nothing?") == (0x5BDCC146BF60754E >> 11) / 2 ** 53
