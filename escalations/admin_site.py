@@ -25,7 +25,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("What comes to a person, and to whom", ("RoutingRule", "Change", "Trigger", "Category", "EscalationPolicy", "Calendar", "Replay")),
     ("How people are reached, and when not", ("Channel", "SlackWorkspace", "Absence", "MuteWindow")),
     ("Who asks, and who decides", ("Source", "Person", "Role")),
-    ("What the machine is taught", ("PromptVersion", "PromptTrial")),
+    ("What the machine is taught", ("ClassifierVersion", "PromptVersion", "PromptTrial")),
     ("The record (read only)", ("Incident", "Proposal", "Decision", "Signature", "Classification", "Stop")),
     ("What leaves (read only)", ("Delivery", "Notice")),
     ("The machinery (read only)", ("AuditEntry", "AuditSeal", "Heartbeat")),

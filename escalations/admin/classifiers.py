@@ -1,0 +1,124 @@
+"""Versions of the classifier that learns from decisions: what each was trained on and reached, made live with a reason, taken back."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import models
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from escalations.learn import asking, promoting
+from escalations.models import ClassifierVersion
+from escalations.states import VersionState
+
+from .bases import Act, ActForm, Edited, shown
+
+
+class ReasonForm(ActForm):
+    reason = forms.CharField(label="Why", widget=forms.Textarea(attrs={"rows": 3, "cols": 80}), max_length=promoting.LONGEST_REASON)
+
+
+def _promote(version: ClassifierVersion, request: HttpRequest, data: dict[str, Any]) -> str:
+    promoting.promote(version.pk, person=request.user, reason=data["reason"])
+    return f"Classifier {version.number} is live from the next incident on. It can be taken back."
+
+
+def _take_back(version: ClassifierVersion, request: HttpRequest, data: dict[str, Any]) -> str:
+    before = promoting.take_back(version.pk, person=request.user, reason=data["reason"])
+    again = f"Classifier {before.number} is live again." if before else "No classifier is live now."
+    return f"Classifier {version.number} was taken back. {again}"
+
+
+@admin.register(ClassifierVersion)
+class ClassifierVersionAdmin(Edited):
+    """A new version is trained, never written; one that exists is read, made live, taken back."""
+
+    change_form_template = "admin/escalations/classifier_form.html"
+    list_display = ("named", "state", "rows", "window", "approvals", "named_rightly", "asked_by", "created_at", "promoted_by", "promoted_at")
+    list_select_related = ("asked_by", "promoted_by")
+    ordering = ("-number",)
+    fields = ("state", "asked_by", "created_at", "trained_at", "promoted_by", "promoted_at", "promoted_why", "retired_at", "error")
+    readonly_fields = fields
+    acts = (
+        Act(
+            "promote", "Make it live",
+            "From the next incident on it says category and severity, and what is unlike the past. What lanes have earned stays with the "
+            "version they have earned it with.",
+            _promote, form=ReasonForm, grave=True, when=lambda version: version.state == VersionState.READY,
+        ),
+        Act(
+            "take-back", "Take it back",
+            "The version that was live before it is live again, if there was one. Every lane that lets things go by this version stops at "
+            "once, and managers are told.",
+            _take_back, form=ReasonForm, grave=True, when=lambda version: version.state == VersionState.LIVE,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[ClassifierVersion]:
+        queryset: models.QuerySet[ClassifierVersion] = super().get_queryset(request).defer("weights", "rungs")
+        return queryset
+
+    @admin.display(description="Classifier", ordering="number")
+    def named(self, version: ClassifierVersion) -> str:
+        return f"Classifier {version.number}"
+
+    @admin.display(description="Decided")
+    def window(self, version: ClassifierVersion) -> str:
+        return f"{version.window_from:%Y-%m-%d} to {version.window_until:%Y-%m-%d}" if version.window_from and version.window_until else "–"
+
+    @admin.display(description="Orders approvals rightly")
+    def approvals(self, version: ClassifierVersion) -> str:
+        auroc = (version.scores.get("approve") or {}).get("auroc")
+        return f"{auroc:.1%}" if auroc is not None else "does not know"
+
+    @admin.display(description="Category right")
+    def named_rightly(self, version: ClassifierVersion) -> str:
+        said = version.scores.get("category") or {}
+        return f"{said['accuracy']:.1%}" if said else "does not know"
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request, obj)
+
+    def may_act(self, request: HttpRequest, row: Any) -> bool:
+        return self.has_module_permission(request)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """GET says what training is, POST asks for it."""
+        if request.method != "POST":
+            context = {**self.admin_site.each_context(request), "title": "Train a classifier", "opts": self.opts, "enough": asking.ENOUGH}
+            return TemplateResponse(request, "admin/escalations/classifier_add.html", context)
+        row = asking.ask(request.user)
+        self.message_user(request, f"Classifier {row.number} is being trained. That takes up to two minutes.", messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:escalations_classifierversion_change", args=[row.pk]))
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        extra = dict(extra_context or {})
+        if object_id and (row := self.get_object(request, object_id)) is not None:
+            extra |= _beside(row) | {"title": f"Classifier {row.number}", "subtitle": None}
+        return super().changeform_view(request, object_id, form_url, extra)
+
+
+def _beside(version: ClassifierVersion) -> dict[str, Any]:
+    """Return what a version's page shows beside its dates. One query."""
+    live = ClassifierVersion.objects.filter(state=VersionState.LIVE).exclude(pk=version.pk).only("number", "scores").first()
+    is_better, why = promoting.better(version, live) if version.state == VersionState.READY else (False, "")
+    largest = version.features.get("largest") or {}
+    questions = [("category", largest.get("category") or {}), ("severity", largest.get("severity") or {})]
+    return {
+        "version": version, "approve": version.scores.get("approve") or {}, "later": version.scores.get("later", 0),
+        "named": [(name, said) for name in ("category", "severity") if (said := version.scores.get(name))],
+        "is_better": is_better, "measured": why, "speaks_for": _words((largest.get("approve") or {}).get("for")),
+        "speaks_against": _words((largest.get("approve") or {}).get("against")),
+        "classes": [
+            (question, [(shown(name), _words(words)) for name, words in sorted(classes.items())[:40]])
+            for question, classes in questions if classes
+        ],
+    }
+
+
+def _words(told: Any) -> list[dict[str, Any]]:
+    return [{"name": name, "weight": weight} for name, weight in told or []]
