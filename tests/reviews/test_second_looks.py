@@ -9,6 +9,7 @@ from escalations.looks import vigilance
 from escalations.models import Category, Classification, ContextItem, KnownAnswer, Proposal, SecondLook, VigilanceAlarm, Work
 from escalations.states import LookState
 from reviews.models import Glance
+from tests.escalations.api.speaking import Speaker, token_for
 from tests.factories import PersonFactory, SourceFactory, role
 
 pytestmark = pytest.mark.django_db
@@ -139,6 +140,21 @@ def test_while_it_is_open_no_page_of_theirs_tells(page, look, settled, ask, coll
     assert page.get(everywhere["raw"]).status_code == 404
     page.post(url(one), {"type": "approve"})
     assert page.get(everywhere["story"]).status_code == 200
+
+
+def test_a_token_of_theirs_is_not_told_either(page, look, reviewer, settled):
+    one = look(settled("reject"))
+    speaker = Speaker(token_for(reviewer, interactive=True))
+    decision = {"type": "approve", "args_digest": one.proposal.args_digest, "version": one.proposal.version}
+    before = speaker.post(f"/proposals/{one.proposal_id}/decision", decision)
+    page.get(url(one))
+
+    answer = speaker.post(f"/proposals/{one.proposal_id}/decision", decision)
+
+    assert before.status_code == answer.status_code == 409 and answer.json()["code"] == "already_settled"
+    assert "Carl" in before.content.decode()  # who else asks is told who was first
+    text = answer.content.decode()
+    assert not [word for word in ("Carl", "reject", WHY) if word in text]
 
 
 @pytest.mark.parametrize("where", ["/proposals/{}/", "/incidents/{}/"])

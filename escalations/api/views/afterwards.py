@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from escalations import canonical, errors, lifecycle
+from escalations import canonical, errors, lifecycle, looks
 from escalations.api import auth, fields, inputs, outputs, parsers
 from escalations.models import Incident, Proposal
 
@@ -105,6 +105,10 @@ class Deciding(Door):
         except errors.NotFound:
             if Proposal.objects.filter(pk=pk).exists():  # whoever knows the id is told why, as the pages do not
                 raise errors.NotYourQueue from None
+            raise
+        except errors.AlreadySettled:
+            if looks.opened_by(self.caller.as_person).filter(proposal=pk).exists():  # they judge it again, and are not to know yet
+                raise errors.AlreadySettled from None
             raise
         headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
         return Response(told(outcome.proposal.incident_id, self.caller), headers=headers)
