@@ -113,13 +113,13 @@ def test_the_figures_are_prometheus_text(client):
 
 @pytest.mark.django_db
 def test_the_figures_cost_the_same_whatever_is_open(client, django_assert_num_queries):
-    with django_assert_num_queries(18):
+    with django_assert_num_queries(20):
         figures(client)
     health.metrics_answer.forget()
     ProposalFactory.create_batch(5)
     everything_alive()
 
-    with django_assert_num_queries(18):
+    with django_assert_num_queries(20):
         figures(client)
 
 
