@@ -19,7 +19,6 @@ _SAYS = {Floor.AUTO: "Let go alone", Floor.REVIEW: "Ask a person", Floor.BLOCK: 
 class Done(Conflict):
     """Somebody drafted or dismissed it meanwhile."""
 
-    code = "already_answered"
     detail = "Somebody drafted or dismissed this meanwhile."
 
 

@@ -17,7 +17,6 @@ FOUND = dict(Finding.FOUND)
 class Closed(Conflict):
     """The week is closed: what was found stands."""
 
-    code = "review_closed"
     detail = "This week is closed. What was found stands; a follow-up can still be ended."
 
 

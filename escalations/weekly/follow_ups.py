@@ -18,7 +18,6 @@ LONGEST = 500
 class Ended(Conflict):
     """Somebody ended it meanwhile."""
 
-    code = "already_ended"
     detail = "Somebody ended this meanwhile."
 
 
