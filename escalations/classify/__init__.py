@@ -49,10 +49,11 @@ def run_batch(limit: int | None = None) -> int:
     return len(works)
 
 
-def run_rules(limit: int = SPOKEN_AT_ONCE) -> int:
-    """Classify up to `limit` works by the rules alone, whatever other engines are on; returns how many were claimed."""
+def run_own(limit: int = SPOKEN_AT_ONCE) -> int:
+    """Classify up to `limit` works by our own engines, asking no model, even where one is on; returns how many were claimed."""
     works = queue.claim(Stage.CLASSIFY, limit)
-    _finish([(work, [rules.speak(facts_of(work.incident, work.proposal))]) for work in works], {})
+    heard = learned.hear([(work, learned.vector_of(work)) for work in works]) if works else {}
+    _finish([(work, [rules.speak(facts_of(work.incident, work.proposal))]) for work in works], heard)
     return len(works)
 
 

@@ -10,7 +10,7 @@ from escalations import audit, clock, policies, queue
 from escalations.models import ApiKey, AuditEntry, EscalationPolicy, Incident, Person, Role, RoutingRule, Source
 from escalations.models.people import MANAGER, QUEUE_MANAGER
 
-from . import runs, showcase
+from . import learned, runs, showcase
 from .billing import BILLING
 from .days import Days, post
 from .desk import DESK
@@ -75,17 +75,21 @@ def install() -> DemoCompany:
             "support-desk", "Customers' messages, drafted answers, and the errors of the shop's own services.", owner, is_demo=True
         )
         _replies_can_be_taken_back()
+    sources = {"billing": billing, "desk": desk}
+    if with_past:
+        with clock.frozen_at(moment):
+            learned.begin_warm(sources)
     runs.lived(billing, Person.objects.get(username="ines"), moment if with_past else None)
     today = [
         *(("billing", f"demo-billing-{number}", one) for number, one in enumerate([*BILLING, *showcase.BILLING], start=1)),
         *(("desk", f"demo-desk-{number}", one) for number, one in enumerate([*DESK, *showcase.DESK], start=1)),
     ]
-    sources = {"billing": billing, "desk": desk}
     if with_past:
         # What came a moment ago is left to the worker, so that there is something to watch.
         just_now = [one for one in today if one[2]["kind"] in ("alert", "handoff")]
         everybody = {one.username: one for one in Person.objects.all()}
         tell(Room(Days(), everybody, sources), clock.now(), [one for one in today if one not in just_now])
+        learned.show(everybody, billing)
         queue.forget_wake_ups()  # a week's worth of them, for what is long done
         today = just_now
     for where, key, incident in today:

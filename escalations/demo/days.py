@@ -44,7 +44,7 @@ class Days:
     # -- what sources do
 
     def post(self, source: Source, key: str, incident: dict[str, Any]) -> Incident:
-        """Post an incident, let the rules classify it, route it."""
+        """Post an incident, let our own engines classify it, route it."""
         received = post(source, key, incident)
         self._triage()
         return received
@@ -65,7 +65,8 @@ class Days:
             incident.pk, result="failed" if detail else "done", args_digest=decision.args_digest if decision else None,
             detail=detail, actor=audit.Actor.source(incident.source),
         )
-        self._triage()
+        if detail:
+            self._triage()
 
     # -- what people do
 
@@ -87,8 +88,8 @@ class Days:
             self.begin(outcome.held.settles_at, _settle())
 
     def _triage(self) -> None:
-        """Classify by the rules alone, whatever else is on (nobody paid a model to read the past), and route."""
-        classify.run_rules()
+        """Classify by our own engines, whatever else is on (nobody paid a model to read the past), and route."""
+        classify.run_own()
         route.run_batch()
 
 

@@ -138,6 +138,6 @@ def drawn(request: HttpRequest, found: Lane, *, form: forms.Form | None = None, 
         "may_end": any(role.decides_everything for role in access.roles_of(request.user)) or found.source.owner_id == request.user.pk,
         "longest_days": verbs.LONGEST_DAYS,
         "chosen_sure": request.POST.get("sure", "") if act == "target" else f"{100 * (1 - found.delta):.0f}",
-        "versions_url": reverse("admin:index"),
+        "versions_url": reverse("admin:escalations_classifierversion_changelist"),
     }
     return page(request, LANE, context, status=status)
