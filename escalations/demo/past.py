@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from escalations import audit, lifecycle
+from escalations import audit, feedback, lifecycle
 from escalations.models import Incident, Person, Source
 
 from . import learned, looked_again, weeks
@@ -47,6 +47,14 @@ def matter(room: Room, key: str, one: Matter) -> Story:
         room.days.acknowledge(incident)
 
 
+def told_later(room: Room, incident: Incident, who: str, outcome: str, detail: str, how: str = "") -> None:
+    """Let somebody say what came of it, at the page."""
+    person = room.people[who]
+    feedback.report(
+        incident, outcome=outcome, how=how, detail=detail, actor=audit.Actor.of(person), person=person, interactive=True
+    )
+
+
 # -- and what went otherwise
 
 
@@ -64,6 +72,8 @@ def nobody_answered(room: Room) -> Story:
     room.days.sign(room.people["milan"], incident, "approve", "Confirmed with purchasing by telephone.")
     yield minutes(5)
     room.days.acknowledge(incident)
+    yield hours(2)
+    told_later(room, incident, "tomas", "wrong", "Invoice 61 had come twice: this was the second payment.", how="correction")
 
 
 def still_nobody(room: Room) -> Story:
@@ -109,6 +119,8 @@ def over_my_limit(room: Room) -> Story:
             "Kind regards\nMarlow & Finch",
         },
     )
+    yield hours(3)
+    told_later(room, incident, "ines", "resolved", "The insurance rang her the same day, and she thanked us.")
 
 
 def failed(room: Room) -> Story:

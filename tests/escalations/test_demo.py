@@ -19,6 +19,7 @@ from escalations.models import (
     Decision,
     Hold,
     Incident,
+    OutcomeReport,
     OversightSession,
     Person,
     Proposal,
@@ -100,6 +101,7 @@ def check_that_the_week_has_all_that_a_week_has():
     assert Proposal.objects.filter(state=State.PENDING, claimed_by__username="tomas", claim_until__gt=clock.now()).exists()
     assert not Hold.objects.exists() and AuditEntry.objects.filter(action="proposal.held").exists()
     assert Question.objects.exclude(answered_at=None).exists() and Comment.objects.exists()
+    assert {"wrong", "resolved"} <= set(OutcomeReport.objects.values_list("outcome", flat=True))
 
 
 def check_that_the_managers_desk_is_full():
