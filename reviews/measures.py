@@ -166,7 +166,7 @@ def paces(decisions: Iterable[Decided], now: datetime) -> dict[int, float]:
     """Return the seconds between two decisions of each role that has a pace.
 
     The time since the oldest of the last PACE_OF decisions of the running shift, the quiet since the newest included, over their
-    number. Not the median gap of what callers are told (`wire.estimates`): twelve twins signed at once would make that zero, and
+    number. Not the median gap of what callers are told (`waits.estimates`): twelve twins signed at once would make that zero, and
     an hour in which nobody came would not count. Decisions come newest first or in any order.
     """
     recent: dict[int, list[datetime]] = {}
