@@ -7,7 +7,8 @@ from django.contrib import admin
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest
 
-from escalations.models import AuditEntry, AuditSeal, Heartbeat, Incident, Proposal
+from escalations import looks
+from escalations.models import AuditEntry, AuditSeal, Heartbeat, Incident, Person, Proposal
 
 from .bases import Administrators, ReadOnly, json_of, link_to
 
@@ -30,6 +31,7 @@ class OfAdministrators(admin.SimpleListFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly):
+    incident_at = "incident_id"
     list_display = ("id", "at", "action", "who", "about", "sealed")
     list_display_links = ("id",)
     list_select_related = ("seal",)
@@ -38,6 +40,12 @@ class AuditEntryAdmin(ReadOnly):
     search_help_text = "The number of an entry, or the id of an incident."
     fields = ("id", "at", "action", "who", "about", "of_incident", "of_proposal", "sealed", "hash", "said", "body")
     readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """Return the entries, without what is said of a proposal alone where this administrator judges that again."""
+        rows = super().get_queryset(request)
+        judging = list(looks.opened_by(request.user).values_list("proposal", flat=True)) if isinstance(request.user, Person) else []
+        return rows.exclude(proposal_id__in=judging) if judging else rows
 
     @admin.display(description="Who")
     def who(self, entry: AuditEntry) -> str:

@@ -31,6 +31,7 @@ class Proposals(Rows):
 @admin.register(Incident)
 class IncidentAdmin(ReadOnly):
     has_history = True
+    incident_at = "pk"
     list_display = ("received_at", "what", "source", "kind", "severity", "category", "status", "test")
     list_display_links = ("received_at",)
     list_select_related = ("source",)
@@ -100,6 +101,7 @@ class Decided(Rows):
 @admin.register(Proposal)
 class ProposalAdmin(ReadOnly):
     has_history = True
+    incident_at = "incident"
     list_display = ("created_at", "what", "action", "revision", "state", "role", "step", "due_at", "expires_at", "claimed_by")
     list_display_links = ("created_at",)
     list_select_related = ("role", "claimed_by")
@@ -195,6 +197,7 @@ class ClassificationAdmin(ReadOnly):
 
 @admin.register(Signature)
 class SignatureAdmin(ReadOnly):
+    incident_at = "proposal__incident"
     list_display = ("at", "person", "type", "method", "interactive", "version", "digest")
     list_select_related = ("person",)
     found_by = ("proposal_id",)
@@ -214,6 +217,7 @@ class Acknowledged(Rows):
 
 @admin.register(Decision)
 class DecisionAdmin(ReadOnly):
+    incident_at = "proposal__incident"
     list_display = ("decided_at", "type", "by_kind", "by_name", "action", "reason", "valid_until")
     found_by = ("proposal_id",)
     inlines = (Acknowledged,)

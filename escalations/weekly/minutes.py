@@ -1,9 +1,10 @@
 """The minutes of a weekly review, as Markdown or as plain text. What strangers wrote stands in them as text, never as marks."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from escalations.floors.sensitive import spans
 from escalations.floors.text import tokens
@@ -33,20 +34,21 @@ def masked(text: str) -> str:
     return "".join([*pieces, text[at:]])
 
 
-def minutes(review: EscalationReview, form: str, *, say: Say = masked) -> str:
+def minutes(review: EscalationReview, form: str, *, say: Say = masked, judging: Collection[UUID] = ()) -> str:
     """Return the minutes as "md" or "txt". `say` masks what strangers and colleagues wrote for who takes them away. Four queries.
 
-    Raises KeyError for another form.
+    `judging` are the proposals that they judge again themselves: what was found of these is left out, and that it was. Raises KeyError
+    for another form.
     """
     if form not in FORMS:
         raise KeyError(form)
     write: Say = (lambda text: _escaped(_line(say(text)))) if form == "md" else (lambda text: _line(say(text)))
-    lines = _lines(review, write)
+    lines = _lines(review, write, judging)
     text = "\n".join(lines).rstrip() + "\n"
     return text if form == "md" else _plain(text)
 
 
-def _lines(review: EscalationReview, write: Say) -> list[str]:
+def _lines(review: EscalationReview, write: Say, judging: Collection[UUID]) -> list[str]:
     agenda = review.agenda
     last = review.week + timedelta(days=6)
     closed = review.state == ReviewState.CLOSED and review.closed_at is not None
@@ -63,7 +65,7 @@ def _lines(review: EscalationReview, write: Say) -> list[str]:
     judged, otherwise = overrides.get("judged", 0), overrides.get("overridden", 0)
     lines.append(f"- In {otherwise} of {judged} people decided otherwise than the machine would have.")
     lines += _why(agenda, write) + _kinds(agenda, write) + _lanes(agenda, write) + _rules(agenda, write)
-    lines += _findings(review, write) + _follow_ups(review, write) + _suggestions(review, write)
+    lines += _findings(review, write, judging) + _follow_ups(review, write) + _suggestions(review, write)
     if review.notes.strip():
         lines += ["", "## Notes", "", *[f"> {write(line)}" for line in review.notes.splitlines() if line.strip()]]
     return lines
@@ -104,16 +106,19 @@ def _rules(agenda: dict[str, Any], write: Say) -> list[str]:
     return _section("Rules that fired wrongly", rows)
 
 
-def _findings(review: EscalationReview, write: Say) -> list[str]:
+def _findings(review: EscalationReview, write: Say, judging: Collection[UUID]) -> list[str]:
     findings = {one.proposal_id: one for one in Finding.objects.filter(review=review).select_related("person")}
     marks = {one["proposal"]: one["marks"] for one in review.agenda.get("items", [])}
     titles = dict(Proposal.objects.filter(pk__in=findings).values_list("pk", "title"))
     words, rows = dict(Finding.FOUND), []
-    for pk, one in sorted(findings.items(), key=lambda pair: (pair[1].found, str(pair[0]))):
+    told = [(pk, one) for pk, one in findings.items() if pk not in judging]
+    for pk, one in sorted(told, key=lambda pair: (pair[1].found, str(pair[0]))):
         said = ", ".join(MARKED.get(mark, mark) for mark in marks.get(str(pk), []))
         note = f" Note: {write(one.note)}" if one.note.strip() else ""
         rows.append(f"- **{words[one.found]}**: {write(titles.get(pk, ''))} ({said}). {write(one.person.name)}.{note}")
-    left = len(marks) - len(rows)
+    if unsaid := len(findings) - len(told):
+        rows.append(f"- {unsaid} that you judge again yourself: told here when you have answered")
+    left = len(marks) - len(findings)
     return _section("Findings", [*rows, *([f"- {left} of {len(marks)} escalations have no finding"] if left > 0 else [])])
 
 

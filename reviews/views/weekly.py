@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from escalations import looks
 from escalations import weekly as verbs
 from escalations.errors import CountersignError, Invalid
 from escalations.models import EscalationReview, Finding
@@ -43,7 +44,8 @@ def minutes(request: HttpRequest, pk: int) -> HttpResponse:
     if form not in verbs.FORMS:
         return HttpResponseBadRequest("format is md or txt")
     over = veil.for_person(request.user)
-    answer = fresh(HttpResponse(verbs.minutes(review, form, say=over.text), content_type=verbs.FORMS[form]))
+    judging = set(looks.opened_by(request.user).values_list("proposal__incident__proposals", flat=True))
+    answer = fresh(HttpResponse(verbs.minutes(review, form, say=over.text, judging=judging), content_type=verbs.FORMS[form]))
     answer["Content-Disposition"] = f'attachment; filename="escalation-review-{review.pk}-{review.week.isoformat()}.{form}"'
     answer["X-Content-Type-Options"] = "nosniff"
     return answer

@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from escalations import authority, errors, ingest, wire
+from escalations import authority, errors, ingest, looks, wire
 from escalations.api import auth, cloudevents, fields, inputs, outputs, pages, parsers, problems
 from escalations.models import ApiKey, Incident
 
@@ -151,9 +151,12 @@ def told_to(caller: auth.Caller, incidents: list[Incident]) -> list[dict[str, An
 
 
 def readable(caller: auth.Caller) -> QuerySet[Incident]:
-    """Return the incidents this caller may read: a source its own (with a test key its tests), a person those they were asked."""
+    """Return the incidents this caller may read: a source its own (with a test key its tests), a person those they were asked, but for
+    what they have open for a second look."""
     if caller.source is not None:
         own = Incident.objects.filter(source=caller.source).select_related("source")
         return own.filter(test=True) if caller.env == ApiKey.TEST else own
-    asked = authority.readable_by(caller.as_person).filter(incident=OuterRef("pk"))
-    return Incident.objects.filter(Exists(asked)).select_related("source")
+    person = caller.as_person
+    asked = authority.readable_by(person).filter(incident=OuterRef("pk"))
+    judging = looks.opened_by(person).values("proposal__incident")
+    return Incident.objects.filter(Exists(asked)).exclude(pk__in=judging).select_related("source")

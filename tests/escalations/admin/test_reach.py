@@ -113,8 +113,8 @@ def test_a_list_of_many_incidents_takes_the_same_few_queries(admin, django_asser
     source = IncidentFactory().source
     for _ in range(30):
         ProposalFactory(incident=IncidentFactory(source=source))
-    for name in ("incident", "proposal"):
-        with django_assert_max_num_queries(7) as queries:
+    for name in ("incident", "proposal"):  # one more than the pages of Django: what this person judges again
+        with django_assert_max_num_queries(8) as queries:
             assert admin.get(listing(name)).status_code == 200
         assert not any("COUNT" in query["sql"] and "LIMIT" not in query["sql"] for query in queries.captured_queries)
 
