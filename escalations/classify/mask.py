@@ -15,6 +15,8 @@ LONGEST = 50_000  # characters of one text that are read; what lies behind is no
 EDGE = 256  # characters dropped where a text was cut, so that no half of a secret stays at the edge
 SWEPT = 6  # characters a known value must have to be looked for once more everywhere
 DEEPEST = 12  # levels of a JSON value that are sent
+SHORT = 64  # characters of a text that is remembered to hide nothing
+REMEMBERED = 20_000  # such texts, two or three megabytes
 
 PLACEHOLDER = re.compile(r"<([A-Z]{2,10})_(\d{1,6})>")
 
@@ -156,6 +158,11 @@ def names_a_secret(name: str) -> bool:
     return _SECRET_KEY.fullmatch(name) is not None
 
 
+# Short texts in which nothing is hidden: names of keys, words of ours. They come again and again, and what they are does not depend on
+# whose placeholders are given out.
+_clean: set[str] = set()
+
+
 class Mask:
     """One conversation's placeholders. The same value is the same placeholder everywhere in it, so that the model can follow it."""
 
@@ -166,12 +173,18 @@ class Mask:
 
     def text(self, text: str) -> str:
         """Return the text with what must not leave replaced, cut at 50,000 characters."""
+        if text in _clean:
+            return text
         cut = len(text) > LONGEST
-        text = text[:LONGEST]
+        asked, text = text, text[:LONGEST]
         # What looks like a placeholder already is hidden first: nobody may write <EMAIL_1> and get an address for it.
         text = PLACEHOLDER.sub(lambda match: self._hide("LITERAL", match.group()), text)
         for pattern, kind in _PATTERNS:
             text = pattern.sub(partial(self._replaced, kind), text)
+        if len(asked) <= SHORT and text == asked:
+            if len(_clean) >= REMEMBERED:
+                _clean.clear()
+            _clean.add(asked)
         return text[:-EDGE] if cut else text
 
     def value(self, value: Any, deep: int = DEEPEST) -> Any:

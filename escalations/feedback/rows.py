@@ -8,13 +8,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import F, Func, IntegerField, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from escalations.models import Decision, Incident, OutcomeReport, Person, Proposal, Role, SecondLook, Signature
+from escalations.models import OutcomeReport, Person, Proposal, Role, SecondLook, Signature
 from escalations.states import LookState, State
 from escalations.wire import moment
 
@@ -53,7 +54,7 @@ class Scope:
 
 
 def batches(scope: Scope) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows, oldest first, some at a time: one query for each BATCH of them, and four for each part of it."""
+    """Yield the rows, oldest first, some at a time: one query for each BATCH of them, and three for each part of it."""
     last: tuple[datetime, UUID] | None = None
     while True:
         found = scope.rows()
@@ -87,44 +88,70 @@ def _parts(keys: Iterable[tuple[datetime, UUID, int]]) -> Iterator[list[UUID]]:
 
 
 def read(ids: list[UUID]) -> list[dict[str, Any]]:
-    """Return what there is to say of these proposals, in their order. Three queries."""
-    found = (
-        Proposal.objects.filter(pk__in=ids)
-        .select_related("incident", "source", "role", "decision__acknowledgement")
-        .defer("incident__raw", "content", "args_schema", "policy", "rules")
-        .in_bulk()
-    )
+    """Return what there is to say of these proposals, in their order. Three queries.
+
+    Read as plain values: to make models of them took longer than all the rest.
+    """
+    found = {values[0]: _read(values) for values in Proposal.objects.filter(pk__in=ids, decision__isnull=False).values_list(*_COLUMNS)}
     signed: dict[UUID, list[tuple[int, str, str, bool]]] = defaultdict(list)
     for pk, person, type_, method, there in Signature.objects.filter(proposal__in=ids).order_by("at").values_list(
         "proposal_id", "person_id", "type", "method", "interactive"
     ):
         signed[pk].append((person, type_, method, there))
     later: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
-    incidents = {one.incident_id for one in found.values()}
+    incidents = {one.proposal.incident_id for one in found.values()}
     for said in OutcomeReport.objects.filter(incident__in=incidents).order_by("at", "pk"):
         later[said.incident_id].append({
             "outcome": said.outcome, "how": said.how, "detail": said.detail, "by": said.by_kind, "interactive": said.interactive,
             "at": moment(said.at),
         })
-    return [row_of(found[pk], signed[pk], later[found[pk].incident_id]) for pk in ids if pk in found and hasattr(found[pk], "decision")]
+    return [row_of(found[pk], signed[pk], later[found[pk].proposal.incident_id]) for pk in ids if pk in found]
 
 
-def row_of(proposal: Proposal, signed: list[tuple[int, str, str, bool]], later: list[dict[str, Any]]) -> dict[str, Any]:
+# What is read of a proposal, its incident and its decision, under the names of the models.
+_OF_PROPOSAL = (
+    "pk", "incident_id", "source__name", "role__name", "kind", "revision", "author", "severity", "category", "risk", "floor", "triggers",
+    "routed_at", "action", "args", "draft", "description", "claims",
+)
+_OF_INCIDENT = (*SAID, *WHOSE, "claimed_severity", "received_at")
+_OF_DECISION = (
+    "person_id", "type", "by_kind", "by_name", "reason", "action", "args", "draft", "message", "retry", "decided_at",
+    "acknowledgement__result", "acknowledgement__detail",
+)
+_COLUMNS = (*_OF_PROPOSAL, *(f"incident__{name}" for name in _OF_INCIDENT), *(f"decision__{name}" for name in _OF_DECISION))
+
+
+class Read(NamedTuple):
+    """One decided proposal as it was read: each with the attributes of its model that are said here, and no others."""
+
+    proposal: Any
+    incident: Any
+    decision: Any
+
+
+def _read(values: tuple[Any, ...]) -> Read:
+    left = iter(values)
+    return Read(*(SimpleNamespace(**dict(zip(names, left, strict=False))) for names in (_OF_PROPOSAL, _OF_INCIDENT, _OF_DECISION)))
+
+
+def row_of(read: Read, signed: list[tuple[int, str, str, bool]], later: list[dict[str, Any]]) -> dict[str, Any]:
     """Return one row. No queries.
 
     `teaches` says whether a person who was there decided it, one who signed at the page or in a chat, or by a token marked so: what
     rules, the clock and unattended tokens settle says nothing of what a person would do.
     """
-    decision = proposal.decision
-    acknowledged = getattr(decision, "acknowledgement", None)
+    proposal, incident, decision = read
     methods = [(method, there) for person, type_, method, there in signed if person == decision.person_id and type_ == decision.type]
     method, there = methods[-1] if methods else ("", False)
+    acknowledged = decision.acknowledgement__result and {
+        "result": decision.acknowledgement__result, "detail": decision.acknowledgement__detail
+    }
     return {
         "v": 1,
         "proposal": str(proposal.pk),
         "incident_id": str(proposal.incident_id),
-        "source": proposal.source.name,
-        "role": proposal.role.name if proposal.role else None,
+        "source": proposal.source__name,
+        "role": proposal.role__name,
         "kind": proposal.kind,
         "revision": proposal.revision,
         "author": proposal.author,
@@ -132,11 +159,11 @@ def row_of(proposal: Proposal, signed: list[tuple[int, str, str, bool]], later: 
         "category": proposal.category,
         "risk": proposal.risk,
         "floor": proposal.floor,
-        "triggers": proposal.trigger_names,
-        "received_at": moment(proposal.incident.received_at),
+        "triggers": [trigger["name"] for trigger in proposal.triggers],
+        "received_at": moment(incident.received_at),
         "routed_at": moment(proposal.routed_at),
         "decided_at": moment(decision.decided_at),
-        "incident": posted(proposal.incident) | {"proposal": proposed(proposal)},
+        "incident": posted(incident) | {"proposal": proposed(proposal)},
         "decision": {
             "type": decision.type,
             "by": {"kind": decision.by_kind, "name": decision.by_name},
@@ -149,26 +176,26 @@ def row_of(proposal: Proposal, signed: list[tuple[int, str, str, bool]], later: 
             "retry": decision.retry,
         },
         "changes": changed(proposal, decision),
-        "acknowledged": {"result": acknowledged.result, "detail": acknowledged.detail} if acknowledged else None,
+        "acknowledged": acknowledged or None,
         "outcomes": later,
         "teaches": decision.by_kind == "person" and there,
     }
 
 
-def posted(incident: Incident) -> dict[str, Any]:
+def posted(incident: Any) -> dict[str, Any]:
     """Return what was posted, without what stands there for nothing. No queries."""
     said = {name: getattr(incident, name) for name in (*SAID, *WHOSE)} | {"severity": incident.claimed_severity}
     return {name: value for name, value in said.items() if value not in (None, "", {}, [])}
 
 
-def proposed(proposal: Proposal) -> dict[str, Any] | None:
+def proposed(proposal: Any) -> dict[str, Any] | None:
     """Return what was proposed, with what its author said of it; None where there was nothing but the incident. No queries."""
     said = {"action": proposal.action, "args": proposal.args, "draft": proposal.draft, "description": proposal.description}
     said = {name: value for name, value in said.items() if value not in (None, "")} | proposal.claims
     return said if "action" in said or "draft" in said else None
 
 
-def changed(proposal: Proposal, decision: Decision) -> list[dict[str, Any]]:
+def changed(proposal: Any, decision: Any) -> list[dict[str, Any]]:
     """Return what an edit changed: [{"path", "from", "to"}] with RFC 6901 pointers; a side that has no such value leaves it out."""
     if decision.type != "edit":
         return []

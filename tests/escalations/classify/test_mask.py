@@ -107,3 +107,12 @@ def test_no_text_takes_long_to_mask(unit):
     Mask().text(text)
 
     assert time.process_time() - started < 2  # a pattern that backtracks takes minutes; 0.1 s is usual
+
+
+def test_what_was_found_clean_once_is_hidden_where_it_is_not():
+    for text in ("order 1182", "refund"):
+        assert Mask().text(text) == Mask().text(text) == text
+    for text in ("write to anna@shop.example", "password=hunter2", "<EMAIL_1>"):
+        first, again = Mask(), Mask()
+        assert first.text(text) == again.text(text) != text
+        assert again.unmask(again.text(text)) == text
