@@ -44,7 +44,7 @@ class _Said(NamedTuple):
 
     severity: str
     category: str
-    confidence: float
+    confidence: float | None  # None: no table knows it, and nothing is said of how sure that is
     why: str
     sure: bool
 
@@ -62,14 +62,14 @@ def speak(facts: Mapping[str, Any]) -> Word:
     if claimed in Severity.values:
         severity = worst(severity, claimed)
     confidence = first.confidence
-    if severity != first.severity and claimed != severity:
+    if confidence is not None and severity != first.severity and claimed != severity:
         confidence = min(confidence, 0.7)  # two tables see it differently
     return Word(
         engine=ENGINE,
         version=VERSION,
         severity=str(severity),
         category=first.category,
-        confidence=round(confidence, 2),
+        confidence=None if confidence is None else round(confidence, 2),
         sure=first.sure,
         rationale=_sentence(said, severity, claimed),
         latency_ms=round((time.perf_counter() - started) * 1000),
@@ -105,7 +105,8 @@ def _of_action(proposal: Mapping[str, Any]) -> Iterator[_Said]:
         if category == "handoff" and found and not known & _MONEY:
             return  # "transfer" to a person is no payment
     if not found:
-        yield _Said(Severity.WARNING, "other", 0.4, f"the action {action[:80] or 'without a name'} is in no table", False)
+        # Nothing known is no doubt: a doubt would keep an action with a name of one's own from every rule and lane for good.
+        yield _Said(Severity.WARNING, "other", None, f"the action {action[:80] or 'without a name'} is in no table", False)
 
 
 def _of_draft(proposal: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[_Said]:
@@ -164,7 +165,7 @@ def _levelled(kind: str, found: list[_Said], level: str) -> Iterator[_Said]:
             yield _Said(Severity.INFO, "other", 0.6, "nothing in it sounds like trouble", False)
         return
     if said == Severity.INFO and not found[0].sure:
-        found = [found[0]._replace(confidence=min(found[0].confidence, 0.6)), *found[1:]]
+        found = [found[0]._replace(confidence=min(found[0].confidence or 0.0, 0.6)), *found[1:]]
     yield from found
     if said:
         yield _Said(said, found[0].category, 0.85, f"its level is {level}", False)

@@ -5,7 +5,6 @@ and starts `manage.py train_classifier`, which is let go of again when it is don
 """
 
 import logging
-import os
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -96,8 +95,7 @@ def start(row: ClassifierVersion) -> int:
     """Start the process that trains a claimed version, and return its pid. It outlives this one; its lease says who holds the row."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "train_classifier", str(row.pk), "--token", str(row.token)]
     child = subprocess.Popen(
-        command, cwd=settings.BASE_DIR, env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, start_new_session=True,
+        command, cwd=settings.BASE_DIR, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
     )
     logger.info("classifier %d is being trained", row.number, extra={"pid": child.pid})
     return child.pid

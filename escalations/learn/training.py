@@ -10,9 +10,9 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
+from threadpoolctl import threadpool_limits
 
 from escalations import audit, clock, queue
-from escalations.errors import CountersignError
 from escalations.learned import SPEC, Case, Model, of
 from escalations.learned.features import named
 from escalations.learned.fitting import ENOUGH, Fitted, fit
@@ -41,11 +41,12 @@ def train(pk: int, token: int) -> bool:
     if row is None:
         return False
     try:
-        _train(row)
+        with threadpool_limits(1):  # one core: people are being served on the others
+            _train(row)
     except Lost:
         return False
-    except CountersignError as refused:
-        fail(row, refused.detail)
+    except TooLittle as refused:
+        fail(row, str(refused))
         return False
     except Exception as error:
         logger.exception("training a classifier failed", extra={"classifier": row.number})
@@ -54,8 +55,8 @@ def train(pk: int, token: int) -> bool:
     return True
 
 
-class TooLittle(CountersignError):
-    code = "too_little"
+class TooLittle(Exception):
+    """There is not enough to learn from; why is its text."""
 
 
 def _train(row: ClassifierVersion) -> None:

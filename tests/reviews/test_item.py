@@ -235,13 +235,13 @@ def test_it_costs_the_same_whatever_there_is_to_tell(page, ask, colleague):
     counts = []
     for proposal in (bare, rich):
         # session, person, roles, whether all is stopped, proposal and its veil; count and preferences; the list beside it; the glance; then one for each
-        # section, two for the precedents.
+        # section, two for the precedents, one for second looks, one for how long it may take.
         with CaptureQueriesContext(connection) as counted:
             page.get(url(proposal))
         # A process asks the database for the time now and then, whatever page is drawn.
         counts.append(sum("clock_timestamp()" not in one["sql"] for one in counted.captured_queries))
 
-    assert counts[0] == counts[1] <= 22, counts
+    assert counts[0] == counts[1] <= 24, counts
 
 
 def test_signing_still_works_from_the_page(page, attack):

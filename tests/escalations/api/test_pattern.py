@@ -70,6 +70,19 @@ def test_what_goes_alone_says_by_which_rule(agent, run_jobs):
     assert told["pattern_why"] == "An action runs only as it was signed: the rule “Small” lets it go without a person."
 
 
+def test_an_action_with_a_name_of_ones_own_is_no_doubt_and_its_rule_lets_it_go(agent, run_jobs):
+    RuleFactory(name="Plants", floor="auto", condition='proposal.action == "water_plants" && proposal.args.room == "b"')
+    told = []
+    for room in ("b", "c"):
+        posted = agent.post("/incidents", {
+            "kind": "action", "title": "Water the plants", "proposal": {"action": "water_plants", "args": {"room": room}},
+        }).json()
+        run_jobs()
+        told.append(agent.get(f"/incidents/{posted['id']}").json())
+
+    assert [(one["escalate"], one["triggers"], one["pattern"]) for one in told] == [("none", [], "approval"), ("human", [], "approval")]
+
+
 def test_while_everything_is_stopped_the_rule_that_settled_it_is_not_told(agent, run_jobs, ada):
     RuleFactory(name="Small", floor="block", condition='proposal.action == "refund" && proposal.args.amount <= 50')
     stop.stop_everything(person=ada, reason="something is wrong")

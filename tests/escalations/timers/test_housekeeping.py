@@ -31,7 +31,8 @@ def test_heartbeats_of_timers_that_are_gone_are_pruned():
     Heartbeat.objects.create(name="queue", at=now - timedelta(days=1))
 
     assert housekeeping.prune_heartbeats() == 1
-    assert set(Heartbeat.objects.values_list("name", flat=True)) == {"timers:here:2", "queue"}
+    # What anchored for a test before this one may have written its own meanwhile.
+    assert set(Heartbeat.objects.exclude(name="anchor").values_list("name", flat=True)) == {"timers:here:2", "queue"}
 
 
 @pytest.mark.django_db
