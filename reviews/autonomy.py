@@ -10,12 +10,12 @@ from django.db.models import QuerySet
 from escalations import clock
 from escalations.learn import evidence
 from escalations.learn.evidence import LaneView
-from escalations.models import Lane, LaneGrant, Person, Trial
+from escalations.models import ClassifierVersion, Lane, LaneGrant, Person, Trial
 from escalations.policies import lanes as verbs
 from escalations.policies import proving
 from escalations.proof import sampling
 from escalations.proof.ladder import Rung
-from escalations.states import LaneState, TrialMode
+from escalations.states import LaneState, TrialMode, VersionState
 
 from .autonomy_plot import Plot, percent, plot_of, score
 from .peoples_error import corrected
@@ -25,10 +25,10 @@ LISTED = 20  # audits, and what went alone
 MISTAKES = 50  # as many as a view has
 SHOWS = {"": "All", "granted": "Acting alone", "ready": "Could act alone", "watching": "Watching"}
 SCORES: tuple[tuple[str, str, Callable[[float], str]], ...] = (  # of what it says of a yes, as `learned.scoring` names them
-    ("accuracy", "right as a yes or a no", percent),
-    ("base", "always saying the commonest", percent),
-    ("auroc", "a yes above a no (AUROC)", lambda value: f"{value:.3f}"),
-    ("ece", "chances off by (ECE)", percent),
+    ("accuracy", "foretold what people decided", percent),
+    ("base", "always the commonest answer would have", percent),
+    ("auroc", "put an approved one above a refused one (AUROC)", lambda value: f"{100 * value:.1f} %"),
+    ("ece", "its chances are off by (ECE)", percent),
     ("n", "measured on", lambda value: f"{value:.0f} later decisions"),
 )
 SOON = timedelta(days=7)  # an end that is so near is said beside the grant
@@ -68,6 +68,7 @@ class Shown:
     alone: list[Trial]
     why_not: str  # why the reader may not grant it; "" who may
     ends_soon: bool
+    coming: ClassifierVersion | None  # where none is live: the newest that is ready or being trained
 
     @property
     def lane(self) -> Lane:
@@ -150,7 +151,14 @@ def shown_to(person: Person, lane: Lane) -> Shown:
         alone=tried(grant, TrialMode.ALONE) if grant else [],
         why_not=verbs.may_grant(person, lane),
         ends_soon=bool(grant and grant.expires_at - clock.now() < SOON),
+        coming=None if view.version else coming(),
     )
+
+
+def coming() -> ClassifierVersion | None:
+    """Return the newest version that is ready, or is to be. One query."""
+    on_its_way = ClassifierVersion.objects.filter(state__in=[VersionState.WAITING, VersionState.TRAINING, VersionState.READY])
+    return on_its_way.only("number", "state").order_by("-number").first()
 
 
 def tried(grant: LaneGrant, mode: TrialMode) -> list[Trial]:
@@ -169,13 +177,18 @@ def standing_of(view: LaneView) -> Standing:
         above = score(grant.threshold)
         return Standing(f"It acts alone on what scores at least {above}; the rest, and a random share of that, goes to people.", "good")
     if view.version is None:
-        return Standing("No classifier is live. People decide everything, and nothing counts as evidence yet.")
+        return Standing("People decide everything. No classifier is live, so there is nothing yet to compare their decisions with.")
     if view.certified is not None:
         one = view.certified
         return Standing(
             f"{percent(one.share)} could go alone: with {sure} confidence at most {percent(lane.alpha)} of that is wrong. "
             "People decide everything until a manager grants it.",
             "good", view.labelled, view.labelled,
+        )
+    if not view.labelled and view.kept and view.kept == view.decided:
+        return Standing(
+            "People decide everything. Nothing of what they decided so far counts as evidence: something that stands above every lane kept "
+            "it with them, whatever the machine says."
         )
     if not view.labelled:
         return Standing("People decide everything. Nothing that counts as evidence was decided yet.", of=view.needed or 0)
@@ -198,9 +211,11 @@ def progress(lane: Lane) -> Standing:
         return Standing("acts alone", "good")
     if told.get("share"):
         return Standing(f"{percent(told['share'])} could go alone", "good", labelled, labelled)
+    if not labelled and told.get("kept") and told["kept"] == told.get("decided"):
+        return Standing("kept with people by rules and triggers")
     if needed is None:
         return Standing("too early to say" if not labelled else "not on what was decided so far")
-    return Standing(f"decided {labelled} of about {about(labelled + int(needed))}", "", labelled, labelled + int(needed))
+    return Standing(f"{labelled} of about {about(labelled + int(needed))} that count", "", labelled, labelled + int(needed))
 
 
 def about(number: int) -> str:

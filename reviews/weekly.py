@@ -75,6 +75,7 @@ class Shown:
     after: EscalationReview | None
     may_write: bool
     may_draft: bool
+    sees_lanes: bool
     owners: list[Person] = field(default_factory=list)
 
     @property
@@ -161,6 +162,7 @@ def shown(person: Person, review: EscalationReview, *, page: int = 1, show: str 
         suggestions=[_offered(one) for one in review.suggestions.select_related("rule", "replay", "dismissed_by")],
         days=_days(review.agenda), before=other.filter(week__lt=review.week).first(),
         after=other.filter(week__gt=review.week).order_by("week").first(), may_write=may_write, may_draft=weekly.may_draft(person),
+        sees_lanes=access.sees_everything(person),
         owners=list(weekly.owners_of(review.role)) if may_write and review.state == ReviewState.OPEN else [],
     )
 

@@ -1,5 +1,6 @@
 """Versions of the classifier that learns from decisions: what each was trained on and reached, made live with a reason, taken back."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -14,6 +15,8 @@ from escalations.models import ClassifierVersion
 from escalations.states import VersionState
 
 from .bases import Act, ActForm, Edited, shown
+
+ABOUT = re.compile(r"is about (?P<sign>-?)2\^(?P<step>-?\d{1,2}(?:\.5)?)$")  # how a feature's name writes a number of an arg
 
 
 class ReasonForm(ActForm):
@@ -36,7 +39,7 @@ class ClassifierVersionAdmin(Edited):
     """A new version is trained, never written; one that exists is read, made live, taken back."""
 
     change_form_template = "admin/escalations/classifier_form.html"
-    list_display = ("named", "state", "rows", "window", "approvals", "named_rightly", "asked_by", "created_at", "promoted_by", "promoted_at")
+    list_display = ("named", "state", "taught", "window", "approvals", "named_rightly", "asked_by", "created_at", "promoted_by", "promoted_at")
     list_select_related = ("asked_by", "promoted_by")
     ordering = ("-number",)
     fields = ("state", "asked_by", "created_at", "trained_at", "promoted_by", "promoted_at", "promoted_why", "retired_at", "error")
@@ -46,7 +49,7 @@ class ClassifierVersionAdmin(Edited):
             "promote", "Make it live",
             "From the next incident on it says category and severity, and what is unlike the past. What lanes have earned stays with the "
             "version they have earned it with.",
-            _promote, form=ReasonForm, grave=True, when=lambda version: version.state == VersionState.READY,
+            _promote, form=ReasonForm, grave=True, when=lambda version: version.state == VersionState.READY and _is_better(version)[0],
         ),
         Act(
             "take-back", "Take it back",
@@ -63,6 +66,10 @@ class ClassifierVersionAdmin(Edited):
     @admin.display(description="Classifier", ordering="number")
     def named(self, version: ClassifierVersion) -> str:
         return f"Classifier {version.number}"
+
+    @admin.display(description="Decisions", ordering="rows")
+    def taught(self, version: ClassifierVersion) -> int:
+        return version.rows
 
     @admin.display(description="Decided")
     def window(self, version: ClassifierVersion) -> str:
@@ -93,6 +100,9 @@ class ClassifierVersionAdmin(Edited):
         self.message_user(request, f"Classifier {row.number} is being trained. That takes up to two minutes.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:escalations_classifierversion_change", args=[row.pk]))
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, (extra_context or {}) | {"title": "Classifiers, each trained from what people decided"})
+
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -104,8 +114,7 @@ class ClassifierVersionAdmin(Edited):
 
 def _beside(version: ClassifierVersion) -> dict[str, Any]:
     """Return what a version's page shows beside its dates. One query."""
-    live = ClassifierVersion.objects.filter(state=VersionState.LIVE).exclude(pk=version.pk).only("number", "scores").first()
-    is_better, why = promoting.better(version, live) if version.state == VersionState.READY else (False, "")
+    is_better, why = _is_better(version) if version.state == VersionState.READY else (False, "")
     largest = version.features.get("largest") or {}
     questions = [("category", largest.get("category") or {}), ("severity", largest.get("severity") or {})]
     return {
@@ -120,5 +129,17 @@ def _beside(version: ClassifierVersion) -> dict[str, Any]:
     }
 
 
+def _is_better(version: ClassifierVersion) -> tuple[bool, str]:
+    """Return whether a version could be made live, and why. One query."""
+    live = ClassifierVersion.objects.filter(state=VersionState.LIVE).exclude(pk=version.pk).only("number", "scores").first()
+    return promoting.better(version, live)
+
+
 def _words(told: Any) -> list[dict[str, Any]]:
-    return [{"name": name, "weight": weight} for name, weight in told or []]
+    return [{"name": ABOUT.sub(_plainly, name), "weight": f"{weight:.2f}"} for name, weight in told or []]
+
+
+def _plainly(power: re.Match[str]) -> str:
+    """Return "is about 2^4.5" as "is about 23"; two numbers stand for the same where they are within a fifth or so of each other."""
+    size = 2.0 ** float(power["step"])
+    return f"is about {power['sign']}{size:,.0f}" if size >= 10 else f"is about {power['sign']}{size:.2g}"

@@ -1,19 +1,21 @@
 """The evidence of a lane: what the machine would have done beside what people did, and what that proves."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When
 
 from escalations.models import ClassifierVersion, Lane, LaneGrant, Person, Trial
 from escalations.policies import proving
 from escalations.proof.ladder import Ladder, Rung
 from escalations.proof.watch import Watch
-from escalations.states import LaneState, TrialMode
+from escalations.states import Floor, LaneState, TrialMode
 
 SHOWN = 50  # mistakes, and harm
+READ = 200  # proposals of which it is told what kept them
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,15 @@ class LetGo:
 
 
 @dataclass(frozen=True, slots=True)
+class Keeper:
+    """What kept proposals of a lane with people, whatever the machine said of them."""
+
+    by: str  # "trigger", "rule", "past" (somebody was asked the same before), "none" (no rule asks what the lane has earned)
+    name: str  # of a trigger or a rule
+    many: int  # of the newest READ
+
+
+@dataclass(frozen=True, slots=True)
 class LaneView:
     """Everything a page says of one lane. Trials here are decided ones only: nothing that could tell an audit sample apart."""
 
@@ -40,6 +51,8 @@ class LaneView:
     right: int
     wrong: int
     unknown: int  # expired, withdrawn, superseded
+    kept: int  # of the decided ones, those that a trigger, a rule or the past kept with people: they never count
+    keepers: list[Keeper]  # what kept them, the commonest first
     rungs: list[Rung]
     certified: Rung | None  # the most that could go alone now, at the lane's alpha and delta
     needed: int | None  # further decisions until something is certified, at the present rate; None: cannot be said
@@ -107,7 +120,8 @@ def seen(lane: Lane) -> LaneView:
     counted = _counted(lane, grant)
     return LaneView(
         lane=lane, version=version, decided=counted["decided"], labelled=len(found), right=sum(one.right for one in found),
-        wrong=sum(not one.right for one in found), unknown=counted["unknown"], rungs=rungs, certified=certified,
+        wrong=sum(not one.right for one in found), unknown=counted["unknown"], kept=counted["kept"],
+        keepers=keepers(lane) if counted["kept"] else [], rungs=rungs, certified=certified,
         needed=steps.needed() if steps else None,
         mistakes=mistakes(lane, version, threshold) if version and threshold is not None else [],
         grant=grant, audits=counted["audits"], audits_wrong=counted["audits_wrong"], let_go=_let_go(grant) if grant else None,
@@ -124,6 +138,17 @@ def mistakes(lane: Lane, version: ClassifierVersion, threshold: float) -> list[T
     return list(_with_all(rows)[:SHOWN])
 
 
+def keepers(lane: Lane) -> list[Keeper]:
+    """Return what kept the newest decided proposals of a lane that count for nothing, the commonest first. One query."""
+    rows = Trial.objects.filter(lane=lane, eligible=False, right__isnull=False, labelled_at__isnull=False).order_by("-labelled_at")
+    found: Counter[tuple[str, str]] = Counter()
+    for triggers, rules in rows.values_list("proposal__triggers", "proposal__rules")[:READ]:
+        why = {("trigger", one["name"]) for one in triggers}
+        why |= {("rule" if one["name"] else "past", one["name"]) for one in rules if one.get("floor") != Floor.AUTO}
+        found.update(why or {("none", "")})
+    return [Keeper(by, name, many) for (by, name), many in found.most_common()]
+
+
 def summary_of(lane: Lane) -> dict[str, Any]:
     """Return what the list says of a lane; see `listed`. About seven queries."""
     grant = lane.grants.filter(ended_at=None).select_related("version").defer("version__weights").first()
@@ -136,21 +161,26 @@ def summary_of(lane: Lane) -> dict[str, Any]:
         "decided": counted["decided"], "labelled": len(found), "wrong": sum(not one.right for one in found),
         "share": best.share if best else None, "bound": best.bound if best else None, "threshold": best.threshold if best else None,
         "needed": steps.needed() if steps else None, "audits": counted["audits"], "audits_wrong": counted["audits_wrong"],
-        "alone": counted["alone"], "harmed": counted["harmed"], "version": version.number if version else None,
+        "alone": counted["alone"], "harmed": counted["harmed"], "kept": counted["kept"],
+        "version": version.number if version else None,
     }
 
 
 def listed(person: Person) -> QuerySet[Lane]:
-    """Return the lanes this person may see, with source and summary: granted ones first. Managers, auditors, administrators; else none.
+    """Return the lanes this person may see, with source and summary. Managers, auditors, administrators; else none.
+
+    Granted ones come first, then those that could be granted, then what people decide most.
 
     `lane.summary` has "decided", "labelled", "wrong", "share" (that could go alone, 0 to 1, or null), "bound", "threshold", "needed",
-    "audits", "audits_wrong", "alone", "harmed", "version" (number), all as of "at"; nothing before the first decision. One query.
+    "audits", "audits_wrong", "alone", "harmed", "kept", "version" (number), all as of "at"; nothing before the first decision. One query.
     """
     everything = person.is_staff or person.is_superuser
     if not person.is_active or not (everything or person.roles().filter(Q(sees_everything=True) | Q(decides_everything=True)).exists()):
         return Lane.objects.none()
-    first = Case(When(state=LaneState.GRANTED, then=Value(0)), default=Value(1), output_field=IntegerField())
-    return Lane.objects.select_related("source").order_by(first, "source__name", "by", "subject")
+    ready = When(summary__share__gt=0, then=Value(1))
+    first = Case(When(state=LaneState.GRANTED, then=Value(0)), ready, default=Value(2), output_field=IntegerField())
+    most = F("summary__decided").desc(nulls_last=True)
+    return Lane.objects.select_related("source").order_by(first, most, "source__name", "by", "subject", "pk")
 
 
 def _counted(lane: Lane, grant: LaneGrant | None) -> dict[str, int]:
@@ -158,10 +188,11 @@ def _counted(lane: Lane, grant: LaneGrant | None) -> dict[str, int]:
     told = Q(labelled_at__isnull=False)
     audit = Q(grant=grant, mode=TrialMode.AUDIT) if grant else Q(pk=None)
     alone = Q(mode=TrialMode.ALONE)
+    kept = told & Q(eligible=False, right__isnull=False)
     counted: dict[str, int] = Trial.objects.filter(lane=lane).aggregate(
         decided=Count("pk", filter=told & ~alone & Q(right__isnull=False)), unknown=Count("pk", filter=told & ~alone & Q(right=None)),
         audits=Count("pk", filter=told & audit & Q(right__isnull=False)), audits_wrong=Count("pk", filter=audit & Q(right=False)),
-        alone=Count("pk", filter=alone), harmed=Count("pk", filter=alone & Q(right=False)),
+        kept=Count("pk", filter=kept), alone=Count("pk", filter=alone), harmed=Count("pk", filter=alone & Q(right=False)),
     )
     return counted
 

@@ -29,8 +29,8 @@ def better(version: ClassifierVersion, live: ClassifierVersion | None) -> tuple[
     if mine and theirs and mine["n"] == theirs["n"]:
         won = mine["log_loss"] < theirs["log_loss"]
         return won, (
-            f"On {mine['n']} later decisions its log loss is {mine['log_loss']:.4f}; that of classifier {live.number}, which is live, is "
-            f"{theirs['log_loss']:.4f}."
+            f"On {mine['n']} later decisions its log loss (the smaller the better) is {mine['log_loss']:.4f}; that of classifier "
+            f"{live.number}, which is live, is {theirs['log_loss']:.4f}."
         )
     if theirs and not mine:
         return False, f"It does not know what people would approve; classifier {live.number}, which is live, does."
@@ -101,8 +101,8 @@ def _beats_base(scores: dict[str, Any]) -> tuple[bool, str]:
     if approve := scores.get("approve"):
         won = approve["log_loss"] < approve["base_log_loss"]
         return won, (
-            f"On {approve['n']} later decisions its log loss is {approve['log_loss']:.4f}; always giving the share that is approved has "
-            f"{approve['base_log_loss']:.4f}."
+            f"On {approve['n']} later decisions its log loss (the smaller the better) is {approve['log_loss']:.4f}; always giving the share "
+            f"that is approved has {approve['base_log_loss']:.4f}."
         )
     for name in ("category", "severity"):
         if said := scores.get(name):

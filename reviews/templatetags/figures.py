@@ -35,6 +35,18 @@ def waits(queue: Queue, now: datetime) -> timedelta | None:
 
 
 @register.filter
+def tenths(value: float | None) -> str:
+    """Return 0.9956 as "99.6 %"; a dash for nothing."""
+    return "–" if value is None else f"{value * 100:.1f} %"
+
+
+@register.filter
+def signed(value: float | None) -> str:
+    """Return -0.2 as "−0.20", with a sign that is as wide as a digit; a dash for nothing."""
+    return "–" if value is None else f"{value:.2f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
+
+
+@register.filter
 def part(value: float | None) -> str:
     """Return 0.62 as "62 %"; a dash for nothing."""
     return "–" if value is None else f"{value * 100:.0f} %"

@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
 from escalations.errors import CountersignError, Invalid
-from escalations.learn import evidence
+from escalations.learn import asking, evidence
 from escalations.models import Lane
 from escalations.policies import lanes as verbs
 
@@ -138,6 +138,9 @@ def drawn(request: HttpRequest, found: Lane, *, form: forms.Form | None = None, 
         "may_end": any(role.decides_everything for role in access.roles_of(request.user)) or found.source.owner_id == request.user.pk,
         "longest_days": verbs.LONGEST_DAYS,
         "chosen_sure": request.POST.get("sure", "") if act == "target" else f"{100 * (1 - found.delta):.0f}",
+        "enough": asking.ENOUGH,
         "versions_url": reverse("admin:escalations_classifierversion_changelist"),
+        "rules_url": reverse("admin:escalations_routingrule_changelist"),
+        "triggers_url": reverse("admin:escalations_trigger_changelist"),
     }
     return page(request, LANE, context, status=status)

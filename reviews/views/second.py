@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -180,6 +181,7 @@ def known(request: HttpRequest) -> HttpResponse:
     rows = list(marked.order_by("-marked_at")[:200])
     context = {
         "rows": rows, "form": form, "given": request.GET.get("proposal", "")[:200], "verdicts": second_looks.OPTIONS,
+        "every": settings.KNOWN_ANSWER_EVERY,
         "veil": veil.of(request.user, [one.proposal for one in rows]),
     }
     return page(request, KNOWN, context, status=422 if form else 200)

@@ -7,7 +7,7 @@ import pytest
 
 from escalations import clock
 from escalations.learn import evidence, following
-from escalations.models import AuditEntry, ClassifierVersion, Lane, LaneGrant, Trial
+from escalations.models import AuditEntry, ClassifierVersion, Lane, LaneGrant, Proposal, Trial
 from escalations.policies import lanes
 from escalations.states import LaneState, TrialMode, VersionState
 from tests.factories import PersonFactory, SourceFactory
@@ -106,6 +106,37 @@ def test_the_list_says_it_too_and_what_acts_alone_stands_first(client, manager, 
 @pytest.mark.parametrize("query", ["?page=0", "?page=-1", "?page=x", "?page=9999", "?page=٣", "?show=%00", "?show=nonsense", "?page=" + "9" * 60])
 def test_what_nobody_wrote_into_the_address_does_no_harm(client, manager, lane, query):
     assert at(client, manager).get(f"/autonomy/{query}").status_code == 200
+
+
+def test_a_lane_whose_every_decision_a_trigger_or_a_rule_kept_says_so_and_promises_nothing(client, manager, source):
+    lane = lane_with(source, "refund")
+    for number in range(3):
+        trial = tried(lane, True, mode=TrialMode.KEPT, eligible=False)
+        rules = [{"name": "What a lane has earned", "floor": "auto", "why": ""}]
+        rules += [{"name": "Refunds <b>over</b> 100", "floor": "review", "why": ""}] if number else [{"name": "", "floor": "review", "why": "held"}]
+        Proposal.objects.filter(pk=trial.pk).update(triggers=[{"name": "high_stakes", "why": "", "where": ""}], rules=rules)
+    following.follow()
+    page = page_of(at(client, manager), lane)
+
+    said = [(one.by, one.name, one.many) for one in evidence.seen(lane).keepers]
+    assert said[0] == ("trigger", "high_stakes", 3)
+    assert sorted(said[1:]) == [("past", "", 1), ("rule", "Refunds <b>over</b> 100", 2)]
+    assert "What kept 3 of the 3 with people" in page and "Refunds &lt;b&gt;over&lt;/b&gt; 100" in page
+    assert "something that stands above every lane kept it with them" in page and "more</span>" not in page, "no forecast that leads nowhere"
+    assert "Nothing here would go alone, whatever were granted" in page
+    lane.refresh_from_db()
+    lane.summary = evidence.summary_of(lane)
+    lane.save(update_fields=["summary"])
+    assert "kept with people by rules and triggers" in client.get("/autonomy/").content.decode()
+
+
+def test_lanes_that_could_be_granted_stand_before_those_that_cannot(client, manager, source, proven):
+    lane_with(source, "a_small_one", right=3, alpha=0.1)
+    Lane.objects.create(source=source, by="action", subject="a_new_one")
+    for lane in Lane.objects.exclude(subject="a_new_one"):
+        Lane.objects.filter(pk=lane.pk).update(summary=evidence.summary_of(lane))
+
+    assert [one.subject for one in evidence.listed(manager)] == ["goodwill_voucher", "a_small_one", "a_new_one"]
 
 
 def test_the_list_costs_the_same_however_long_it_is(client, manager, source, django_assert_num_queries):
@@ -264,7 +295,8 @@ def test_without_a_classifier_it_says_that_nothing_counts_yet(client, manager, l
 
     page = page_of(at(client, manager), lane)
 
-    assert "No classifier is live." in page and "lane-plot" not in page
+    assert "No classifier is live, so there is nothing yet to compare their decisions with." in page and "lane-plot" not in page
+    assert "A classifier is trained by itself once people have decided some 200 proposals" in page
 
 
 def test_a_lane_whose_traffic_ended_it_says_with_which_numbers(client, manager, proven):

@@ -39,7 +39,30 @@ def test_a_version_is_read_in_words(admin, ready):
 
     assert "Trained on 260 decisions" in page and "the 52 that came after" in page
     assert "It is better: On 52 later decisions" in page
-    assert "Speaks against" in page and "amount is about" in page
+    assert "Speaks against" in page and "amount is about" in page and "2^" not in page
+
+
+def test_what_is_no_better_than_the_live_one_has_no_button_to_make_it_live(admin, ready):
+    button = f"{LIST}{ready.pk}/act/promote/"
+    assert button in admin.get(page_of(ready)).content.decode()
+
+    ready.scores["approve"]["log_loss"] = 1 + ready.scores["approve"]["base_log_loss"]
+    ready.save(update_fields=["scores"])
+    page = admin.get(page_of(ready)).content.decode()
+
+    assert button not in page and "It may not be made live: " in page
+    admin.post(button, {"reason": "All the same."}, follow=True)
+    ready.refresh_from_db()
+    assert ready.state == VersionState.READY
+
+
+def test_where_nothing_can_be_named_the_page_says_why(admin, ready):
+    ready.features["largest"] = {}
+    ready.save(update_fields=["features"])
+
+    page = admin.get(page_of(ready)).content.decode()
+
+    assert "None is named here" in page and "Speaks for" not in page
 
 
 def test_it_is_made_live_with_a_reason_and_taken_back(admin, ready):
