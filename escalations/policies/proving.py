@@ -5,7 +5,10 @@ came in, how likely a yes was. While a grant stands people see all that scores b
 counted as it comes that would be another mixture than the lane's own. So each is kept with the chance that makes all as likely
 (`grant.audit_share`), by a draw of its own.
 
-A grant that the machine itself ended, because it erred or the traffic changed, ends what was believed: the evidence begins anew there.
+What went alone is no evidence, for nobody looked at it; where it proved wrong it is, against the lane, whichever grant it went under.
+
+A grant that the machine itself ended, because it erred or the traffic changed, ends what was believed: the evidence begins anew there. So
+it does where a rule or a trigger that kept some of the lane with people was taken away: what was shown is not about those.
 """
 
 from collections.abc import Iterable
@@ -20,6 +23,8 @@ from escalations.floors.lanes import drawn, key_of
 from escalations.models import ClassifierVersion, Lane, LaneGrant, Trial
 from escalations.proof.ladder import Ladder, Rung
 from escalations.states import TrialMode, VersionState
+
+from . import loosened
 
 AUDIT_SHARE = 0.05  # of what would be settled alone, in the long run
 BROKEN = ("bound", "high_risk", "drift")  # ends after which what was believed before is believed no more
@@ -46,26 +51,29 @@ def speaking(grant: LaneGrant | None = None) -> ClassifierVersion | None:
 def pieces(lane: Lane, version: ClassifierVersion, until: datetime | None = None) -> list[Piece]:
     """Return the evidence of a version in a lane, in the order in which it was learned; only what was known `until` then. Two queries."""
     rows = Trial.objects.filter(lane=lane, eligible=True, counts=True, right__isnull=False, labelled_at__isnull=False)
-    rows = rows.exclude(mode=TrialMode.ALONE).filter(work__estimates__version=version, work__estimates__created_at__lte=F("created_at"))
+    rows = rows.filter(work__estimates__version=version, work__estimates__created_at__lte=F("created_at"))
+    rows = rows.exclude(mode=TrialMode.ALONE, right=True)
     if begins := begins_at(lane):
         rows = rows.filter(created_at__gt=begins)
     if until is not None:
         rows = rows.filter(labelled_at__lte=until)
     found = rows.order_by("labelled_at", "pk").values_list(
-        "pk", "work__estimates__approve", "right", "labelled_at", "share", "grant_id", "grant__audit_share"
+        "pk", "work__estimates__approve", "right", "labelled_at", "share", "grant_id", "grant__audit_share", "mode"
     )
     kept = []
-    for pk, score, right, at, share, grant, long_run in found:
-        if grant is not None and drawn("evidence", str(pk)) >= long_run / share:
+    for pk, score, right, at, share, grant, long_run, mode in found:
+        drawn_from = grant is not None and mode != TrialMode.ALONE  # harm was not drawn: all of it is here
+        if drawn_from and drawn("evidence", str(pk)) >= long_run / share:
             continue
-        kept.append(Piece(score, bool(right), at, 1.0 if grant is None else 1.0 / long_run, grant))
+        kept.append(Piece(score, bool(right), at, 1.0 / long_run if drawn_from else 1.0, grant))
     return kept
 
 
 def begins_at(lane: Lane) -> datetime | None:
-    """Return since when evidence counts in this lane; None for always. One query."""
-    found: datetime | None = lane.grants.filter(end__in=BROKEN).aggregate(at=Max("ended_at"))["at"]
-    return found
+    """Return since when evidence counts in this lane; None for always. Two queries, more where something was taken away since it began."""
+    broke: datetime | None = lane.grants.filter(end__in=BROKEN).aggregate(at=Max("ended_at"))["at"]
+    change = loosened.latest(lane, broke or lane.created_at)
+    return change.at if change is not None else broke
 
 
 def rungs_of(lane: Lane, version: ClassifierVersion) -> list[float]:
