@@ -1,12 +1,12 @@
 """Harm that shows later: what people or the machine let go turns out wrong. It counts against a lane, never for it, whoever says so."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from escalations import audit, clock
 from escalations.models import Acknowledgement, OutcomeReport, Proposal, Trial
@@ -14,20 +14,23 @@ from escalations.states import TrialMode
 
 WITHIN = timedelta(days=30)  # a complaint that comes so much later is about something else
 FAILED = "The agent reports that it failed."
-NEWEST = 1_000  # acknowledgements and reports of one look
+NEWEST = 1_000  # acknowledgements and reports read at once
+MOST = 200  # times: beyond that the sweep finds what is left
 
 
 def look(since: datetime, *, limit: int = NEWEST) -> set[int]:
     """Mark what proved wrong `since` then; return the lanes it was in. Three queries when there is nothing, a few for each harm.
 
-    Acknowledgements and reports are read newest first by their key: `since` only says how far back.
+    Acknowledgements and reports are read newest first by their key, `limit` at once, as far back as `since`: however much good news
+    there is, what went wrong is behind it.
     """
     touched: set[int] = set()
-    acks = Acknowledgement.objects.order_by("-pk").values_list("decision__proposal_id", "result", "at")[:limit]
-    touched |= _mark({proposal: FAILED for proposal, result, at in acks if result == "failed" and at >= since})
-    reports = list(OutcomeReport.objects.order_by("-pk")[:limit])
-    against = [one for one in reports if one.at >= since and (one.outcome == "wrong" or one.how == "complaint")]
-    touched |= _mark(_decided({one.incident_id: f"Reported as wrong: {one.get_how_display()}." for one in against}))
+    for acks in _back(Acknowledgement.objects.all(), since, limit, "decision__proposal_id", "result"):
+        touched |= _mark({proposal: FAILED for proposal, result in acks if result == "failed"})
+    told = dict(OutcomeReport.HOW)
+    for reports in _back(OutcomeReport.objects.all(), since, limit, "incident_id", "outcome", "how"):
+        against = {incident: how for incident, outcome, how in reports if outcome == "wrong" or how == "complaint"}
+        touched |= _mark(_decided({incident: f"Reported as wrong: {told.get(how, how)}." for incident, how in against.items()}))
     complaints = (
         Proposal.objects.filter(routed_at__gte=since, test=False, triggers__contains=[{"name": "user_complaint"}])
         .exclude(asked=[]).select_related("incident").order_by("-routed_at")
@@ -35,6 +38,18 @@ def look(since: datetime, *, limit: int = NEWEST) -> set[int]:
     for complaint in complaints[:limit]:
         touched |= _mark(_complained_of(complaint))
     return touched
+
+
+def _back(rows: QuerySet[Any], since: datetime, limit: int, *fields: str) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield what was written since then, newest first, `limit` at once and MOST times at the most. One query each."""
+    before = None
+    for _ in range(MOST):
+        page = list((rows if before is None else rows.filter(pk__lt=before)).order_by("-pk").values_list("pk", "at", *fields)[:limit])
+        if fresh := [tuple(rest) for _, at, *rest in page if at >= since]:
+            yield fresh
+        if len(page) < limit or page[-1][1] < since:
+            return
+        before = page[-1][0]
 
 
 def sweep() -> set[int]:
