@@ -13,8 +13,8 @@ from django.db import transaction
 from escalations import audit, clock, outbox
 from escalations.errors import ChangedSinceSeen, IllegalMove, Invalid, NotAllowed, NotFound, OwnRequest
 from escalations.floors import lanes
-from escalations.models import Lane, LaneGrant, Person, Role
-from escalations.states import LaneState
+from escalations.models import ClassifierVersion, Lane, LaneGrant, Person, Role
+from escalations.states import LaneState, VersionState
 
 from . import proving
 from .changes import problem, subject_of
@@ -23,6 +23,7 @@ LONGEST_DAYS = 90  # a grant is looked at again after so long at most
 LONGEST_REASON = 2_000  # characters
 ALPHAS = (0.001, 0.2)  # the least and the largest share of errors a manager may allow
 DELTAS = (0.001, 0.2)
+NONE_LIVE = "No classifier is live, so there is nothing that could act alone."
 CHANGED = "The evidence is not as you saw it any more. Read it again before you sign."
 
 
@@ -56,7 +57,7 @@ def grant(
         raise IllegalMove("This lane may act alone already. End that first, to sign it anew.")
     version = proving.speaking()
     if version is None:
-        raise IllegalMove("No classifier is live, so there is nothing that could act alone.")
+        raise IllegalMove(NONE_LIVE)
     terms = proving.offer(lane, version, alpha, delta, proving.pieces(lane, version, until)) if until else None
     if terms is None or proving.digest(terms) != digest:
         raise ChangedSinceSeen(CHANGED)
@@ -66,6 +67,9 @@ def grant(
     today = proving.ladder_of(lane, version, alpha, delta, proving.pieces(lane, version)).rungs()
     if not any(rung.threshold == threshold and rung.passed for rung in today):
         raise ChangedSinceSeen("What was decided since you saw this does not bear it any more. Read it again before you sign.")
+    # Whoever takes the version back ends what stands on it: that must see this grant, or this must see that it is taken back.
+    if not ClassifierVersion.objects.select_for_update(no_key=True).filter(pk=version.pk, state=VersionState.LIVE).values("pk"):
+        raise IllegalMove(NONE_LIVE)
     now = clock.now()
     given = LaneGrant.objects.create(
         lane=lane, version=version, alpha=alpha, delta=delta, threshold=threshold, audit_share=proving.AUDIT_SHARE,
