@@ -177,7 +177,7 @@ def _tried(
     trial.mode = TrialMode.WATCHED if trial.eligible else TrialMode.KEPT
     if grant is None or judgement.by_lane is None:
         return judgement, trial
-    if trial.score is None or not trial.score >= grant.threshold or _strange(rulebook, trial.novelty):  # NaN is no score
+    if trial.score is None or not grant.threshold <= trial.score <= 1 or _strange(rulebook, trial.novelty):  # NaN is no score
         trial.mode, trial.grant_id = TrialMode.BELOW, grant.grant
         return judgement, trial
     if not lanes.enter(grant, clock.now()) or standstill.enter():

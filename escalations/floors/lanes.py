@@ -17,7 +17,7 @@ from django.utils.crypto import salted_hmac
 
 from escalations.models import Classification, Incident, Lane, LaneGrant, Proposal, Trial
 from escalations.proof import sampling
-from escalations.states import Kind, LaneState, TrialMode
+from escalations.states import Kind, LaneState, TrialMode, Verdict
 
 FRESH = timedelta(seconds=60)  # a lane whose evidence nobody looked at for longer lets nothing go (law 6)
 MOST_LANES = 300  # of one source: who makes up names of actions makes no rows without end
@@ -106,9 +106,12 @@ def lane_of(incident: Incident, proposal: Proposal, words: Sequence[Classificati
     """Return (by, subject) of the lane this comes through, or None. Pure.
 
     By the action where the source names one. Where nothing is named by category, and that only where `rules` or `learned` are sure of
-    it: never the model's, for untrusted words must not pick the lane. What a model or a reviewer wrote comes through none.
+    it: never the model's, for untrusted words must not pick the lane. What a model or a reviewer wrote comes through none, nor what its
+    source takes no yes to.
     """
     if incident.test or proposal.author not in ("source", "system") or incident.kind in ASKED_FOR_WORDS:
+        return None
+    if Verdict.APPROVE not in proposal.allowed_decisions:
         return None
     if proposal.author == "source" and proposal.action:
         return "action", proposal.action
