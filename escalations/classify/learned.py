@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 
 from escalations.floors.triggers import effective_settings
@@ -66,7 +67,7 @@ def _heard(works: Sequence[tuple[Work, bytes | None]]) -> dict[int, Heard]:
     above = _above() if live else 1.0
     vectors = [vector for _, vector in found]
     started = time.perf_counter()
-    said = {version.pk: model.speak(vectors) for version in versions if (model := _model(version.pk)) is not None}
+    said = {version.pk: spoke for version in versions if (spoke := _spoken(version.pk, vectors)) is not None}
     each_ms = round(1000 * (time.perf_counter() - started) / max(len(found), 1))
     heard = {work.pk: Heard(word=_failed(live, "What was posted could not be read.") if live else None) for work, _ in works}
     for at, (work, vector) in enumerate(found):
@@ -82,6 +83,18 @@ def _heard(works: Sequence[tuple[Work, bytes | None]]) -> dict[int, Heard]:
             ],
         )
     return heard
+
+
+def _spoken(pk: int, vectors: list[bytes]) -> list[Said] | None:
+    """Return what one version says, None where it cannot: a version that breaks must not silence the others."""
+    try:
+        model = _model(pk)
+        return model.speak(vectors) if model is not None else None
+    except (OperationalError, InterfaceError):
+        raise  # the database itself: nobody speaks
+    except Exception:
+        log.exception("a version of the learned engine broke", extra={"version": pk})
+        return None
 
 
 def write(heard: Sequence[Heard]) -> None:
