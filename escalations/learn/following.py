@@ -11,16 +11,16 @@ from itertools import islice
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
-from django.db.models import Count, Max
+from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
 
 from escalations import audit, clock, queue
-from escalations.models import Heartbeat, Lane, LaneGrant, Trial
-from escalations.policies import lanes, proving
+from escalations.models import Heartbeat, Lane, LaneGrant, Signature, Trial
+from escalations.policies import lanes, loosened, proving
 from escalations.proof.drift import Drift
 from escalations.proof.watch import Alarm
 from escalations.states import LaneState, TrialMode, VersionState
 
-from . import evidence, harm
+from . import evidence, harm, taken
 from .labelling import label
 
 logger = logging.getLogger(__name__)
@@ -76,8 +76,9 @@ def follow(limit: int = BATCH, memory: Memory | None = None) -> int:
 
 
 def _standing() -> list[LaneGrant]:
+    """Return the grants that stand, each with when something was last taken away that keeps things with people (`last_change`)."""
     grants = LaneGrant.objects.filter(ended_at=None).select_related("lane__source", "version").defer("version__weights")
-    return list(grants.order_by("pk"))
+    return list(grants.annotate(last_change=Subquery(loosened.changes().values("settled_at")[:1])).order_by("pk"))
 
 
 def _harmed(sweeping: bool) -> set[int]:
@@ -119,9 +120,13 @@ def _why_end(grant: LaneGrant, memory: Memory) -> Alarm | None:
         return Alarm("expired", f"Its time was over at {grant.expires_at:%Y-%m-%d %H:%M} UTC.", {"expires_at": grant.expires_at.isoformat()})
     if grant.version.state == VersionState.FAILED:
         return Alarm("classifier", f"Classifier {grant.version.number} cannot be trusted any more.", {"version": grant.version.number})
-    known = Trial.objects.filter(lane_id=grant.lane_id, labelled_at__isnull=False).aggregate(at=Max("labelled_at"), of=Count("pk"))
+    if (alarm := _loosened(grant)) is not None:
+        return alarm
+    known = Trial.objects.filter(lane_id=grant.lane_id, labelled_at__isnull=False).aggregate(
+        at=Max("labelled_at"), of=Count("pk"), wrong=Count("pk", filter=Q(right=False))
+    )
     if memory.seen.get(grant.pk) != known:
-        alarm = evidence.watch(grant).alarm or _unchecked(grant, now)
+        alarm = evidence.watch(grant).alarm or _taken_back(grant) or _unchecked(grant, now)
         if alarm is not None:
             return alarm
         memory.seen[grant.pk] = known
@@ -130,12 +135,41 @@ def _why_end(grant: LaneGrant, memory: Memory) -> Alarm | None:
     return _drifted(grant, memory) if memory.now_and_then("drift", grant.pk) else None
 
 
+def _loosened(grant: LaneGrant) -> Alarm | None:
+    """Return which rule or trigger that kept some of this lane was taken away since the grant. No query while none was."""
+    last = getattr(grant, "last_change", None)
+    if last is None or last <= grant.granted_at or (change := loosened.latest(grant.lane, grant.granted_at)) is None:
+        return None
+    return Alarm(
+        "drift", f"“{change.name}” kept some of these with people and does so no longer: what was shown is not about those.",
+        {"what": "rules", "change": change.change},
+    )
+
+
+def _taken_back(grant: LaneGrant) -> Alarm | None:
+    """Return that its source takes too many audits out of people's hands. One query."""
+    dodged = taken.too_many(grant)
+    if dodged is None:
+        return None
+    return Alarm(
+        "unchecked",
+        f"Its source took back {dodged[0]} of {dodged[1]} audit samples before a person could answer them, by withdrawing, replacing or "
+        "hurrying them. If those were wrong, too much of what goes alone is.",
+        {"taken_back": dodged[0], "audits": dodged[1]},
+    )
+
+
 def _unchecked(grant: LaneGrant, now: datetime) -> Alarm | None:
-    """Return why nobody checks it: of the last audits that ended, or wait for too long, fewer than half were answered. One query."""
-    audits = Trial.objects.filter(grant=grant, mode=TrialMode.AUDIT).order_by("-created_at")
-    rows = audits.values_list("right", "labelled_at", "created_at")[: 20 * LAST_AUDITS]
-    over = [right for right, at, created in rows if at is not None or created < now - ANSWERED_WITHIN][:LAST_AUDITS]
-    answered = sum(right is not None for right in over)
+    """Return why nobody checks it: of the last audits that ended, or wait for too long, fewer than half were answered by a person who
+    was there. One query."""
+    there = Signature.objects.filter(proposal=OuterRef("proposal"), interactive=True)
+    audits = Trial.objects.filter(grant=grant, mode=TrialMode.AUDIT).order_by("-created_at").annotate(there=Exists(there))
+    rows = audits.values_list("right", "there", "labelled_at", "created_at")[: 20 * LAST_AUDITS]
+    over = [
+        right is False or (right is True and somebody)
+        for right, somebody, at, created in rows if at is not None or created < now - ANSWERED_WITHIN
+    ][:LAST_AUDITS]
+    answered = sum(over)
     if len(over) < LAST_AUDITS or 2 * answered >= len(over):
         return None
     return Alarm(
