@@ -130,7 +130,7 @@ def _exported(record: dict[str, Any]) -> Case:
         decision, incident = record["decision"], dict(record["incident"])
         key, category, severity = str(record["proposal"]), _text(record["category"]), record["severity"]
         verdict, reason, decided = decision["type"], _text(decision.get("reason")), record["decided_at"]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise Unfit(f"it is no whole line of an export: {error}") from None
     if not lesson:
         raise TeachesNothing

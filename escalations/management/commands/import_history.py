@@ -92,7 +92,7 @@ class Command(BaseCommand):
             raise feedback.Unfit(f"it is no record: {error!r}") from None
         try:
             fields.read(inputs.IncidentIn, dict(case.incident), source=source)
-            json.dumps(case.incident, ensure_ascii=False).encode("utf-8")
+            json.dumps([case.incident, case.key, case.category, case.reason], ensure_ascii=False).encode("utf-8")
         except Invalid as refused:
             told = "; ".join(f"{one['pointer']}: {one['detail']}" for one in refused.errors[:3])
             raise feedback.Unfit(f"its incident would be refused: {told}") from None
