@@ -115,6 +115,8 @@ def lane_of(incident: Incident, proposal: Proposal, words: Sequence[Classificati
         return None
     if proposal.author == "source" and proposal.action:
         return "action", proposal.action
+    if proposal.author == "system" and proposal.action != "acknowledge":
+        return None  # what failed is put to a person again: it has an action, and its category's lane is no way around that one's
     sure = next((word.category for word in words if word.engine in OWN_ENGINES and word.sure and word.category and not word.error), "")
     return ("category", sure) if sure else None
 

@@ -1,6 +1,7 @@
 """Harm that shows later: what people or the machine let go turns out wrong. It counts against a lane, never for it, whoever says so."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from escalations import audit, clock
-from escalations.models import Acknowledgement, OutcomeReport, Proposal, Trial
+from escalations.models import Acknowledgement, Incident, LaneGrant, OutcomeReport, Proposal, Trial
 from escalations.states import TrialMode
 
 WITHIN = timedelta(days=30)  # a complaint that comes so much later is about something else
@@ -31,12 +32,8 @@ def look(since: datetime, *, limit: int = NEWEST) -> set[int]:
     for reports in _back(OutcomeReport.objects.all(), since, limit, "incident_id", "outcome", "how"):
         against = {incident: how for incident, outcome, how in reports if outcome == "wrong" or how == "complaint"}
         touched |= _mark(_decided({incident: f"Reported as wrong: {told.get(how, how)}." for incident, how in against.items()}))
-    complaints = (
-        Proposal.objects.filter(routed_at__gte=since, test=False, triggers__contains=[{"name": "user_complaint"}])
-        .exclude(asked=[]).select_related("incident").order_by("-routed_at")
-    )
-    for complaint in complaints[:limit]:
-        touched |= _mark(_complained_of(complaint))
+    for complaints in _complaints(since, limit):
+        touched |= _mark(_complained_of(complaints))
     return touched
 
 
@@ -69,22 +66,58 @@ def _decided(incidents: dict[UUID, str]) -> dict[UUID, str]:
     return {pk: incidents[incident] for pk, incident in rows.values_list("pk", "proposal__incident_id")}
 
 
-def _complained_of(complaint: Proposal) -> dict[UUID, str]:
-    """Return what went alone lately for whom complains: the same matter, run or customer of the same source. One query."""
-    incident = complaint.incident
-    customer = incident.customer.get("id") if isinstance(incident.customer, dict) else None
-    same = Q(pk=None)
-    if incident.external_id:
-        same |= Q(proposal__incident__external_id=incident.external_id)
-    if incident.session:
-        same |= Q(proposal__incident__session=incident.session)
-    if isinstance(customer, str | int) and customer not in ("", 0):
-        same |= Q(proposal__incident__customer__id=customer)
-    rows = Trial.objects.filter(
-        same, lane__source_id=incident.source_id, mode=TrialMode.ALONE, right=None, created_at__gte=incident.received_at - WITHIN,
-        created_at__lte=incident.received_at,
-    ).exclude(proposal__incident=incident)
-    return dict.fromkeys(rows.values_list("pk", flat=True), f"A customer complains: incident {incident.pk}.")
+def _complaints(since: datetime, limit: int) -> Iterator[list[Incident]]:
+    """Yield the incidents that were routed since then and complain, `limit` at once; of sources that ever had a grant. A query each,
+    one more at first."""
+    sources = set(LaneGrant.objects.order_by().values_list("lane__source_id", flat=True).distinct())
+    if not sources:
+        return
+    rows = Proposal.objects.filter(
+        source_id__in=sources, routed_at__gte=since, test=False, triggers__contains=[{"name": "user_complaint"}]
+    ).exclude(asked=[]).select_related("incident").order_by("pk")
+    last = None
+    for _ in range(MOST):
+        page = list((rows if last is None else rows.filter(pk__gt=last))[:limit])
+        if page:
+            yield [one.incident for one in page]
+        if len(page) < limit:
+            return
+        last = page[-1].pk
+
+
+def _complained_of(complaints: Sequence[Incident]) -> dict[UUID, str]:
+    """Return what went alone lately for those who complain: the same matter, run or customer of the same source. A query a source."""
+    harmed: dict[UUID, str] = {}
+    by_source: dict[int, dict[tuple[str, Any], list[Incident]]] = defaultdict(lambda: defaultdict(list))
+    for one in complaints:
+        for what in _whose(one.external_id, one.session, _customer(one.customer)):
+            by_source[one.source_id][what].append(one)
+    for source, about in by_source.items():
+        asked = {name: [value for kind, value in about if kind == name] for name in ("external_id", "session", "customer")}
+        rows = Trial.objects.filter(
+            Q(proposal__incident__external_id__in=asked["external_id"]) | Q(proposal__incident__session__in=asked["session"])
+            | Q(proposal__incident__customer__id__in=asked["customer"]),
+            lane__source_id=source, mode=TrialMode.ALONE, right=None,
+            created_at__gte=min(one.received_at for some in about.values() for one in some) - WITHIN,
+        ).select_related("proposal__incident")
+        for trial in rows:
+            own = trial.proposal.incident
+            for what in _whose(own.external_id, own.session, _customer(own.customer)):
+                for one in about.get(what, ()):
+                    if one.pk != own.pk and one.received_at - WITHIN <= trial.created_at <= one.received_at:
+                        harmed[trial.pk] = f"A customer complains: incident {one.pk}."
+    return harmed
+
+
+def _whose(external_id: str, session: str, customer: str | int | None) -> list[tuple[str, Any]]:
+    """Return what an incident is known by: what is empty says nothing."""
+    return [(name, value) for name, value in (("external_id", external_id), ("session", session), ("customer", customer)) if value]
+
+
+def _customer(said: Any) -> str | int | None:
+    """Return the id of a customer as it was posted; None where it is none."""
+    known = said.get("id") if isinstance(said, dict) else None
+    return known if isinstance(known, str | int) and not isinstance(known, bool) else None
 
 
 def _mark(harmed: dict[UUID, str]) -> set[int]:

@@ -11,7 +11,7 @@ from escalations.floors import lanes as floor_lanes
 from escalations.learn import evidence, following, harm, promoting
 from escalations.learned import Said
 from escalations.lifecycle import clockwork
-from escalations.models import Lane, OutcomeReport, Proposal, RoutingRule, Trial, Trigger
+from escalations.models import Classification, Lane, OutcomeReport, Proposal, RoutingRule, Trial, Trigger
 from escalations.policies import lanes, proving
 from escalations.states import RuleState, State, TrialMode
 from tests import earning
@@ -126,6 +126,29 @@ def test_harm_is_found_under_a_flood_of_good_news(source, version, rosa, time):
     )
     assert harm.look(clock.now() - timedelta(seconds=60), limit=5) == {Lane.objects.get().pk}
     assert Trial.objects.get(pk=bad.pk).right is False
+
+
+def test_a_flood_of_complaints_hides_none_and_costs_little(source, version, rosa, mona, time, monkeypatch, django_assert_max_num_queries):
+    earning.earned(source, version, rosa, mona)
+    monkeypatch.setattr(floor_lanes, "draw", lambda what, incident, revision: 0.999)
+    alone = earning.came(source, version, session="run-7")
+    assert alone.state == State.APPROVED
+    first = earning.came(source, None, kind="handoff", session="run-7")
+    flood = [earning.came(source, None, kind="handoff", session=f"other-{number}") for number in range(12)]
+    named = [first.pk, *(one.pk for one in flood)]
+    Proposal.objects.filter(pk__in=named).update(triggers=[{"name": "user_complaint", "why": "", "where": ""}])
+    with django_assert_max_num_queries(24):
+        assert harm.look(clock.now() - timedelta(seconds=60), limit=5)
+    assert Trial.objects.get(pk=alone.pk).right is False
+
+
+def test_what_failed_is_put_to_a_person_and_comes_through_no_lane(source, version, rosa):
+    proposal = earning.came(source, version)
+    earning.decide(proposal, rosa)
+    lifecycle.acknowledge(proposal.incident_id, result="failed", args_digest=proposal.args_digest, actor=audit.Actor.source(source))
+    again = Proposal.objects.get(incident=proposal.incident_id, revision=2)
+    said = [Classification(engine="rules", category="refund", sure=True)]
+    assert (again.author, again.action) == ("system", "refund") and floor_lanes.lane_of(again.incident, again, said) is None
 
 
 def test_harm_to_what_was_counted_already_is_looked_at_though_no_clock_moved(grant, source, version, rosa, time, monkeypatch):
