@@ -37,20 +37,29 @@ EACH = 12  # items looked at, at each of them
 LIKE_IT = 80  # moments most like the one asked about
 FRESH = 30.0  # seconds for which what was worked out from the same endings is used again
 
+# In these the role stands as a range, and first in the order: only the index of that role has this order. With `=` PostgreSQL may walk the
+# settled ones of all roles until it has found enough of a role that has few: seconds, in a table of a million.
 _SEEN = """
-SELECT wanted.id, seen.id, extract(epoch FROM seen.routed_at), extract(epoch FROM seen.settled_at), extract(epoch FROM seen.due_at),
-    seen.state
+SELECT wanted.id, seen.came::float8, seen.left::float8, seen.due::float8, seen.state
 FROM unnest(%s::int[]) AS wanted(id) CROSS JOIN LATERAL (
-    (SELECT id, routed_at, settled_at, due_at, state FROM escalations_proposal AS over
-     WHERE over.role_id = wanted.id AND settled_at IS NOT NULL AND routed_at IS NOT NULL AND asked <> '{}'
-     ORDER BY settled_at DESC, id DESC LIMIT %s)
+    (SELECT extract(epoch FROM routed_at) AS came, extract(epoch FROM settled_at) AS left, extract(epoch FROM due_at) AS due, state
+     FROM escalations_proposal AS over
+     WHERE over.role_id BETWEEN wanted.id AND wanted.id AND settled_at IS NOT NULL AND routed_at IS NOT NULL AND asked <> '{}'
+     ORDER BY over.role_id, settled_at DESC, over.id DESC LIMIT %s)
     UNION ALL
-    (SELECT id, routed_at, NULL, due_at, state FROM escalations_proposal AS open
-     WHERE open.role_id = wanted.id AND state = 'pending' AND routed_at IS NOT NULL ORDER BY due_at, id LIMIT %s)
+    (SELECT extract(epoch FROM routed_at), NULL, extract(epoch FROM due_at), state FROM escalations_proposal AS open
+     WHERE open.role_id BETWEEN wanted.id AND wanted.id AND state = 'pending' AND routed_at IS NOT NULL
+     ORDER BY open.role_id, due_at, open.id LIMIT %s)
 ) AS seen
 """
+# And how many of its queue are due before each, with the role's newest ending, which says whether anything is new.
 _PLACES = """
-SELECT mine.id, ahead.count FROM escalations_proposal AS mine CROSS JOIN LATERAL (
+SELECT mine.id, ahead.count, mine.role_id, (
+    SELECT over.id FROM escalations_proposal AS over
+    WHERE over.role_id BETWEEN mine.role_id AND mine.role_id AND settled_at IS NOT NULL AND routed_at IS NOT NULL AND asked <> '{}'
+    ORDER BY over.role_id, settled_at DESC, over.id DESC LIMIT 1
+)
+FROM escalations_proposal AS mine CROSS JOIN LATERAL (
     SELECT count(*) FROM (
         SELECT 1 FROM escalations_proposal AS other
         WHERE other.state = 'pending' AND other.role_id = mine.role_id AND (other.due_at, other.id) < (mine.due_at, mine.id)
@@ -177,7 +186,7 @@ def between(rest: np.ndarray, over: np.ndarray, level: float) -> tuple[float, fl
 
 
 def estimates(proposals: Iterable[Proposal]) -> dict[UUID, Wait | None]:
-    """Return the wait of many, by id; None of what waits for nobody. Two queries at most.
+    """Return the wait of many, by id; None of what waits for nobody. One query, two where something ended since, or half a minute is over.
 
     Nothing takes longer than the clock allows: where the past says nothing, or nothing as long, that is the upper end. Without enough
     endings the number is the role's pace: the median wait of its last decisions, and the median time between them for each item that is
@@ -189,8 +198,8 @@ def estimates(proposals: Iterable[Proposal]) -> dict[UUID, Wait | None]:
     if not open_ones:
         return found
     now = clock.now()
-    pasts = _pasts(sorted({one.role_id for one in open_ones}), now)
-    places = _places([one.pk for one in open_ones]) if pasts else {}
+    places, last = _places([one.pk for one in open_ones])
+    pasts = _pasts(last, now)
     for one in open_ones:
         found[one.pk] = _wait(one, pasts.get(one.role_id), places.get(one.pk, 0), now)
     return found
@@ -207,7 +216,7 @@ def _wait(one: Proposal, past: "_Queue | None", ahead: int, now: datetime) -> Wa
         low, high = 0.0, None
     high = latest if high is None else high
     if latest is not None:
-        middle, low, high = min(middle, latest), min(low, latest), min(high or latest, latest)
+        middle, low, high = min(middle, latest), min(low, latest), min(latest if high is None else high, latest)
     low = max(0, floor(low))
     top = None if high is None else max(low, ceil(high))
     seconds = max(low, round(middle))
@@ -221,33 +230,31 @@ class _Queue:
     gap: float
 
 
-_worked_out: dict[int, tuple[Any, datetime, _Queue | None]] = {}
+_worked_out: dict[int, tuple[Any, datetime, _Queue]] = {}
 
 
-def _pasts(roles: list[int], now: datetime) -> dict[int, _Queue]:
-    """Return how these roles' queues went lately, of those where anything ended. One query; worked out anew when something ended."""
-    with connection.cursor() as cursor:
-        cursor.execute(_SEEN, [roles, LOOK_BACK, OPEN_SEEN])
-        rows = cursor.fetchall()
-    by_role: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    for role, *row in rows:
-        by_role[role].append(tuple(row))
-    found = {}
-    for role, seen in by_role.items():
-        ended = [row for row in seen if row[2] is not None]
-        key = (ended[0][0], len(ended)) if ended else None  # newest first, and ids are never used again
-        held = _worked_out.get(role)
-        if held is None or held[0] != key or abs((now - held[1]).total_seconds()) > FRESH:
-            held = _worked_out[role] = (key, now, _queue(seen, now.timestamp()) if ended else None)
-        if held[2] is not None:
-            found[role] = held[2]
-    return found
+def _pasts(last: dict[int, UUID], now: datetime) -> dict[int, _Queue]:
+    """Return how these roles' queues went lately, given the newest ending of each. No query, or one for those in which something ended
+    since it was worked out here, or for which that is half a minute ago."""
+    held = {role: _worked_out[role] for role in last if role in _worked_out}
+    stale = [
+        role for role, newest in last.items()
+        if role not in held or held[role][0] != newest or abs((now - held[role][1]).total_seconds()) > FRESH
+    ]
+    if stale:
+        by_role: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+        with connection.cursor() as cursor:
+            cursor.execute(_SEEN, [stale, LOOK_BACK, OPEN_SEEN])
+            for role, *row in cursor.fetchall():
+                by_role[role].append(tuple(row))
+        for role, seen in by_role.items():
+            _worked_out[role] = (last[role], now, _queue(seen, now.timestamp()))
+    return {role: _worked_out[role][2] for role in last if role in _worked_out}
 
 
 def _queue(seen: list[tuple[Any, ...]], now: float) -> _Queue:
     items = [
-        Item(float(came), None if left is None else float(left), inf if due is None else float(due), state in UNDECIDED)
-        for _, came, left, due, state in seen
+        Item(came, left, inf if due is None else due, state in UNDECIDED) for came, left, due, state in seen
     ]
     answered = sorted((item for item in items if item.left is not None and not item.cut), key=lambda item: -(item.left or 0))[:RECENT]
     wait = median([(item.left or 0) - item.came for item in answered] or [0.0])
@@ -255,8 +262,9 @@ def _queue(seen: list[tuple[Any, ...]], now: float) -> _Queue:
     return _Queue(Past(items, now), wait, gap)
 
 
-def _places(ids: list[UUID]) -> dict[UUID, int]:
-    """Return how many of its role's queue are due before each. One query."""
+def _places(ids: list[UUID]) -> tuple[dict[UUID, int], dict[int, UUID]]:
+    """Return how many of its role's queue are due before each, and the newest ending of each role in which any is known. One query."""
     with connection.cursor() as cursor:
         cursor.execute(_PLACES, [QUEUE_COUNTED, ids])
-        return dict(cursor.fetchall())
+        rows = cursor.fetchall()
+    return {pk: ahead for pk, ahead, _, _ in rows}, {role: newest for _, _, role, newest in rows if newest is not None}

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from escalations import clock, lifecycle, waits
 from escalations.models import Proposal
@@ -66,11 +67,21 @@ def test_what_waits_for_nobody_has_no_wait(busy):
 
 
 @pytest.mark.parametrize("size", [1, 12])
-def test_two_queries_however_many_and_however_often(busy, size, django_assert_num_queries):
+def test_two_queries_however_many_and_one_while_nothing_ends(busy, size, django_assert_num_queries):
     listed = [waiting(busy) for _ in range(size)]
-    for _ in range(2):
-        with django_assert_num_queries(2):  # how the queues went, and the places in them
-            waits.estimates(listed)
+    with django_assert_num_queries(2):  # the places in the queues, and how these went
+        waits.estimates(listed)
+    with django_assert_num_queries(1):
+        waits.estimates(listed)
+
+
+def test_a_role_that_ended_little_is_not_looked_for_among_all_that_ended(busy):
+    waiting(busy)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off")
+        cursor.execute("EXPLAIN " + waits._SEEN, [[role("security").pk], waits.LOOK_BACK, waits.OPEN_SEEN])
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "proposal_settled_of_role" in plan and "Index Scan using proposal_settled on" not in plan
 
 
 def test_a_new_answer_is_heard_at_once(busy):

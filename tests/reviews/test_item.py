@@ -232,6 +232,7 @@ def test_it_costs_the_same_whatever_there_is_to_tell(page, ask, colleague):
         one = ask(source=bare.source, args={"to0": f"a{number}@b.example"})
         lifecycle.decide(one.pk, person=colleague, type="approve", digest=one.args_digest, version=one.version, reason="")
         ContextItem.objects.create(incident=rich.incident, context=CONTEXT)
+    page.get(url(bare))  # and again what it learns when something ended
     counts = []
     for proposal in (bare, rich):
         # session, person, roles, whether all is stopped, proposal and its veil; count and preferences; the list beside it; the glance; then one for each
