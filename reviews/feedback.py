@@ -24,7 +24,9 @@ FORMATS = [
 class OutcomeForm(forms.Form):
     """What came of it. Whether that may be said is the record's to say."""
 
-    outcome = forms.ChoiceField(choices=OUTCOMES, widget=forms.RadioSelect)
+    outcome = forms.ChoiceField(
+        choices=OUTCOMES, widget=forms.RadioSelect, error_messages={"required": "Say what you know now: right, wrong or resolved."}
+    )
     how = forms.ChoiceField(choices=HOWS, required=False)
     detail = Text(max_length=20_000)
     complaint = forms.UUIDField(required=False)

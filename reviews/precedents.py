@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from escalations.floors import likeness
 from escalations.floors.likeness import flat, nearness
 from escalations.models import Incident, Person, Proposal
-from escalations.states import UNDECIDED
+from escalations.states import UNDECIDED, TrialMode
 
 from . import access, veil
 from .values import plain
@@ -45,6 +45,7 @@ def nearest(proposal: Proposal, person: Person) -> list[Precedent]:
         .filter(source_id=proposal.source_id, settled_at__isnull=False, test=proposal.test)
         .exclude(state__in=UNDECIDED)
         .exclude(incident_id=proposal.incident_id)
+        .exclude(trial__mode=TrialMode.ALONE)  # a machine's own yes must not speak for the next one
         .order_by("-settled_at")
         .values_list("pk", "args", "draft")
     )

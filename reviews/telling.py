@@ -95,7 +95,10 @@ def said(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else ""
     if isinstance(value, dict) and "engine" in value:
-        return f"{value['engine']}: {value.get('error') or ', '.join(said(value.get(name)) for name in ('severity', 'category'))}"
+        words = [word for word in (said(value.get(name)) for name in ("severity", "category")) if word]
+        return f"{value['engine']}: {value.get('error') or ', '.join(words) or 'does not know'}"
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
     if isinstance(value, list):
         return ", ".join(said(one) for one in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

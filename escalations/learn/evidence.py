@@ -29,6 +29,7 @@ class LetGo:
     rate: float  # wrong / alone
     rate_low: float
     rate_high: float
+    bound: float  # on the error of what the grant lets go, by all evidence: it ends where this is over its alpha
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +199,10 @@ def _counted(lane: Lane, grant: LaneGrant | None) -> dict[str, int]:
 
 
 def _let_go(grant: LaneGrant) -> LetGo:
-    said = watch(grant).estimate()
+    watched = watch(grant)
+    said = watched.estimate()
     of = said.alone or 1
-    return LetGo(said.alone, said.errors, said.low, said.high, said.errors / of, said.low / of, said.high / of)
+    return LetGo(said.alone, said.errors, said.low, said.high, said.errors / of, said.low / of, said.high / of, watched.bound)
 
 
 def _with_all(rows: QuerySet[Trial]) -> QuerySet[Trial]:

@@ -9,6 +9,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from escalations.floors.pattern import OF_LANES
 from escalations.floors.provenance import STRONG
 
 from .. import veil
@@ -28,6 +29,12 @@ class Veiled(template.Node):
     def render(self, context: template.Context) -> SafeString:
         with veil.drawn(self.over.resolve(context)):
             return self.nodelist.render(context)
+
+
+@register.filter
+def asking(rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rules that say why a person is asked: not the one that lets go what a lane has earned, and left this one."""
+    return [rule for rule in rules if rule.get("unmet") not in OF_LANES]
 
 
 @register.tag

@@ -10,6 +10,7 @@ from escalations.learn import evidence, following
 from escalations.models import AuditEntry, ClassifierVersion, Lane, LaneGrant, Proposal, Trial
 from escalations.policies import lanes
 from escalations.states import LaneState, TrialMode, VersionState
+from reviews.autonomy_plot import percent
 from tests.factories import PersonFactory, SourceFactory
 from tests.lanes import lane_with, live_version, tried
 from tests.reviews.conftest import at
@@ -106,6 +107,18 @@ def test_the_list_says_it_too_and_what_acts_alone_stands_first(client, manager, 
 @pytest.mark.parametrize("query", ["?page=0", "?page=-1", "?page=x", "?page=9999", "?page=٣", "?show=%00", "?show=nonsense", "?page=" + "9" * 60])
 def test_what_nobody_wrote_into_the_address_does_no_harm(client, manager, lane, query):
     assert at(client, manager).get(f"/autonomy/{query}").status_code == 200
+
+
+def test_while_it_acts_alone_its_own_bound_is_told_and_no_estimate_without_samples(client, manager, proven):
+    client = at(client, manager)
+    client.post(f"{proven.get_absolute_url()}grant/", signed(page_of(client, proven)))
+    grant = LaneGrant.objects.get()
+    tried(proven, None, mode=TrialMode.ALONE, grant=grant, share=0.2)
+    page = page_of(client, proven)
+
+    bound = evidence.watch(grant).bound
+    assert 0 < bound < grant.alpha and f"at most <b>{percent(bound)}</b>, by the evidence and the samples since" in page
+    assert "No audit sample was decided yet. 1 went alone; how much of it was wrong can be estimated once samples are decided." in page
 
 
 def test_a_lane_whose_every_decision_a_trigger_or_a_rule_kept_says_so_and_promises_nothing(client, manager, source):

@@ -2,9 +2,11 @@
 
 import pytest
 
+from escalations.floors.pattern import LEFT, NO_LANE
 from escalations.models import LaneGrant, Proposal
 from escalations.states import TrialMode
-from reviews import autonomy_passage
+from reviews import autonomy_passage, precedents, telling
+from reviews.templatetags.item import asking
 from tests.factories import PersonFactory, SourceFactory
 from tests.lanes import lane_with, live_version, tried
 from tests.reviews.conftest import at
@@ -53,6 +55,29 @@ def test_before_it_is_decided_nothing_is_said(client, lane, grant, mode):
 
     assert "passage" not in page and "0.970" not in page and "audit sample" not in page
     assert autonomy_passage.passages_of(list(Proposal.objects.filter(pk=trial.pk).select_related("decision"))) == {}
+
+
+def test_what_a_lane_let_go_is_no_precedent_for_who_decides_the_next_one(lane, grant):
+    """Else an audit would be asked beside the machine's own answers."""
+    by_people, alone = tried(lane, True), tried(lane, True, mode=TrialMode.ALONE, grant=grant)
+    waits = tried(lane, None, mode=TrialMode.AUDIT, grant=grant).proposal
+
+    found = [one.proposal.pk for one in precedents.nearest(waits, PersonFactory(roles=["manager"]))]
+
+    assert by_people.pk in found and alone.pk not in found
+
+
+def test_the_rule_that_left_it_is_no_reason_why_a_person_is_asked():
+    lane_rule = {"name": "What a lane has earned", "floor": "auto"}
+    asks, unsure = {"name": "Over 100", "floor": "review"}, {"name": "Small", "floor": "auto", "unmet": "needs confidence 0.9"}
+
+    assert asking([asks, unsure, lane_rule | {"unmet": LEFT}]) == asking([asks, unsure, lane_rule | {"unmet": NO_LANE}]) == [asks, unsure]
+
+
+def test_an_engine_that_knows_nothing_is_told_as_that():
+    assert telling.said([{"engine": "rules", "severity": "info", "category": "refund"}]) == "rules: info, refund"
+    assert telling.said({"engine": "learned", "severity": "", "category": ""}) == "learned: does not know"
+    assert telling.said(0.9900970338422466) == "0.99"
 
 
 def test_only_who_may_see_the_lane_is_led_there(client, lane, grant):
