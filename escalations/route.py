@@ -160,7 +160,7 @@ def _tried(
     work: Work, rulebook: Rulebook, incident: Incident, proposal: Proposal, judgement: Judgement, granted: lanes.Lanes,
     key: tuple[str, str],
 ) -> tuple[Judgement, Trial | None]:
-    """Return the judgement after its lane was asked, and the unsaved trial. Two queries, two more where a grant stands and would do.
+    """Return the judgement after its lane was asked, and the unsaved trial. Two queries, two more where a grant stands.
 
     What another rule lets go, or blocks, is no matter of the lane. Whoever only sees what a person is asked cannot tell why the lane
     left it: it scored too little, it was drawn, nobody looks after the lane; the judgement is the same to the letter.
@@ -177,11 +177,12 @@ def _tried(
     trial.mode = TrialMode.WATCHED if trial.eligible else TrialMode.KEPT
     if grant is None or judgement.by_lane is None:
         return judgement, trial
+    # Asked of those below the threshold too: while nothing goes alone all are evidence alike, or good ones would outweigh their share.
+    if not lanes.enter(grant, clock.now()) or standstill.enter():
+        return judgement, trial  # nothing goes alone at this moment, so a person sees every one: watched
     if trial.score is None or not grant.threshold <= trial.score <= 1 or _strange(rulebook, trial.novelty):  # NaN is no score
         trial.mode, trial.grant_id = TrialMode.BELOW, grant.grant
         return judgement, trial
-    if not lanes.enter(grant, clock.now()) or standstill.enter():
-        return judgement, trial  # nothing goes alone at this moment, so a person sees every one: watched
     trial.grant_id, trial.share = grant.grant, granted.share(grant)
     if lanes.draw("audit", incident, proposal.revision) < trial.share:
         trial.mode = TrialMode.AUDIT

@@ -165,6 +165,14 @@ def test_harm_to_what_was_counted_already_is_looked_at_though_no_clock_moved(gra
     assert grant.end == "high_risk"
 
 
+@pytest.mark.parametrize("score", [0.97, 0.41])
+def test_while_nothing_goes_alone_all_are_evidence_alike(grant, source, version, score):
+    """Else those above the threshold would count in full and those below one in twenty: laxer thresholds would look better than they are."""
+    Lane.objects.update(checked_at=clock.now() - timedelta(hours=1))
+    trial = earning.came(source, version, score=score).trial
+    assert (trial.mode, trial.grant_id, trial.share) == (TrialMode.WATCHED, None, 1.0)
+
+
 # -- who speaks
 
 
