@@ -414,6 +414,10 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(fields=('proposal', 'person'), name='one_look_a_person'),
         ),
         migrations.AddIndex(
+            model_name='acknowledgement',
+            index=models.Index(condition=models.Q(('result', 'failed')), fields=['at'], name='acknowledgement_failed'),
+        ),
+        migrations.AddIndex(
             model_name='trial',
             index=models.Index(fields=['lane', 'version', 'labelled_at'], name='trial_evidence'),
         ),

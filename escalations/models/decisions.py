@@ -98,3 +98,9 @@ class Acknowledgement(models.Model):
     args_digest = models.CharField(max_length=71, null=True)
     detail = models.TextField(blank=True)
     at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        indexes = [
+            # lanes: what failed lately, among all that was acted on.
+            models.Index(fields=["at"], condition=Q(result="failed"), name="acknowledgement_failed"),
+        ]
