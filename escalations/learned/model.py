@@ -26,6 +26,7 @@ Floats = NDArray[np.float32]
 MAGIC = b"CSLEARN1"
 LARGEST = 512 * 1024 * 1024  # bytes of weights
 _LARGEST_HEADER = 4 * 1024 * 1024
+_MOST_ARRAYS = 16
 LENGTH = 2.0  # of a row
 _TYPES = ("<f4", "<u4", "<f2")
 
@@ -152,7 +153,7 @@ class Model:
                 for name in ("approve", "category", "severity") if (told := header["heads"].get(name))
             }
             past = novelty.Past.made_of(header["past"], left) if header["past"] else None
-        except (KeyError, TypeError, StopIteration, IndexError) as error:
+        except (KeyError, TypeError, AttributeError, StopIteration, IndexError, OverflowError) as error:
             raise BadWeights(f"The header of these weights makes no sense ({type(error).__name__}).") from None
         model = cls(columns, idf, past=past, **heads)
         model.check()
@@ -256,8 +257,10 @@ def _taken_apart(weights: bytes) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     try:
         header = json.loads(body[at : at + length])
         told = [(str(kind), [int(size) for size in shape]) for kind, shape in header["arrays"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise BadWeights("The header of these weights cannot be read.") from None
+    if len(told) > _MOST_ARRAYS:
+        raise BadWeights("These weights hold more than a model has.")
     at += length
     arrays = []
     for kind, shape in told:

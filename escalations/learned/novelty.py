@@ -44,6 +44,7 @@ class Past:
         return (
             self.axes.ndim == 2 and self.kept.ndim == 2 and self.axes.shape == (width, self.kept.shape[1]) and self.ranks.ndim == 1
             and len(self.ranks) > 0 and len(self.kept) > 0 and all(np.isfinite(one).all() for one in (self.axes, self.kept, self.ranks))
+            and bool(np.isfinite(self.mix).all()) and bool((self.ranks[1:] >= self.ranks[:-1]).all())
         )
 
     def json(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from escalations.learned import of
+from escalations.learned import SPEC, of
 from escalations.learned.fitting import model_of
 from escalations.learned.model import MAGIC, BadWeights, Model
 from escalations.learned.reading import read
@@ -85,6 +85,30 @@ def test_weights_that_are_not_in_the_layout_are_refused_and_never_run(model, bro
         Model.load(made)
 
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("told", [
+    b"[" * 100_000, b'{"arrays": [["<u4", [1e400]]]}', b'{"spec": 0, "heads": [1], "past": null, "arrays": []}',
+    b'{"spec": %d, "heads": [1], "past": null, "arrays": [["<u4", [0]], ["<f4", [0]]]}' % SPEC,
+    b'{"spec": %d, "heads": {}, "past": "x", "arrays": [["<u4", [0]], ["<f4", [0]]]}' % SPEC,
+    b'{"spec": %d, "heads": {}, "past": null, "arrays": [%s]}' % (SPEC, b",".join([b'["<u4", [0]]'] * 1_000)),
+], ids=["deep", "endless", "no heads", "a list of heads", "a past of words", "many arrays"])
+def test_a_header_nobody_would_write_is_refused_in_words(told):
+    with pytest.raises(BadWeights):
+        Model.load(signed(MAGIC + len(told).to_bytes(4, "little") + told))
+
+
+@pytest.mark.parametrize("spoiled", ["mix", "ranks"])
+def test_a_past_that_makes_no_sense_is_refused(model, spoiled):
+    past = model.past
+    before = past.mix, past.ranks
+    try:
+        object.__setattr__(past, spoiled, (float("nan"), 0.3, 0.4) if spoiled == "mix" else before[1][::-1].copy())
+        with pytest.raises(BadWeights):
+            Model.load(model.dump())
+    finally:
+        object.__setattr__(past, "mix", before[0])
+        object.__setattr__(past, "ranks", before[1])
 
 
 def test_of_a_kind_it_has_never_seen_decided_a_model_says_nothing(model):
