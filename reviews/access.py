@@ -69,12 +69,13 @@ def unspoiled(settled: QuerySet[Proposal], person: Person) -> QuerySet[Proposal]
 
 
 def proposal_for(person: Person, pk: UUID) -> Proposal:
-    """Return the proposal with all a page says of it in one query, or raise Http404; `Looking` for a settled one, by one query more."""
+    """Return the proposal with all a page says of it in one query, or raise Http404; `Looking` of what they have open for a second look,
+    by one query more for what is settled or was."""
     rows = proposals_for(person).select_related("incident", "source", "role", "claimed_by").defer("incident__raw")
     found: Proposal = get_object_or_404(rows, pk=pk)
     if found.incident.source_id == found.source_id:
         found.incident.source = found.source  # who asks for the owner of the one has read the other
-    if found.state != State.PENDING:
+    if not found.is_alone:  # a later revision's page tells how the one before it ended
         _check_not_looking(person, found.incident_id)
     return found
 

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
@@ -21,6 +22,8 @@ def show(request: HttpRequest, pk: UUID) -> HttpResponse:
     try:
         proposal = proposal_for(request.user, pk)
     except Looking as looking:
+        if request.method == "POST":
+            messages.error(request, "Nothing was signed: you are giving an earlier revision a second look. Answer that first, or give it back.")
         return leave(request, reverse("reviews:second_look", args=[looking.look_id]))
     if request.method == "POST":
         return sign(request, proposal)

@@ -10,7 +10,7 @@ from escalations import clock, lifecycle, looks, weekly
 from escalations.models import EscalationReview, SecondLook
 from tests.browser.test_look import MORE, PAGES
 from tests.escalations.api.speaking import Speaker, key_for, token_for
-from tests.factories import PersonFactory, role
+from tests.factories import PersonFactory, ProposalFactory, role
 
 pytestmark = pytest.mark.django_db
 
@@ -96,3 +96,16 @@ def test_no_list_of_the_administration_tells(look, review, chief, signed_in):
 
     assert len(told) > 12
     assert [name for name, text in told.items() if WHY in text] == []
+
+
+def test_the_next_revision_does_not_tell_how_the_one_before_ended(look, chief, signed_in, ask):
+    incident = look.proposal.incident
+    following = ProposalFactory(incident=incident, role=role("finance"), revision=2, args={"order": 1182, "amount": 20})
+    url, client = f"/proposals/{following.pk}/", signed_in(chief)
+
+    for answer in (client.get(url), client.post(url, {"type": "approve", "digest": following.args_digest, "version": following.version})):
+        assert answer["Location"] == f"/second/{look.pk}/" and WHY not in answer.content.decode()
+    assert "Nothing was signed" in client.get(f"/second/{look.pk}/").content.decode()
+    assert WHY not in client.get(f"{url}raw/").content.decode()
+    client.post(f"/second/{look.pk}/", {"act": "leave"})
+    assert client.get(url).status_code == 200
