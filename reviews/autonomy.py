@@ -155,6 +155,11 @@ def shown_to(person: Person, lane: Lane) -> Shown:
     )
 
 
+def is_live() -> bool:
+    """Say whether a classifier is live. One query."""
+    return ClassifierVersion.objects.filter(state=VersionState.LIVE).exists()
+
+
 def coming() -> ClassifierVersion | None:
     """Return the newest version that is ready, or is to be. One query."""
     on_its_way = ClassifierVersion.objects.filter(state__in=[VersionState.WAITING, VersionState.TRAINING, VersionState.READY])

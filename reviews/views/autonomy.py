@@ -40,6 +40,10 @@ def show(request: HttpRequest) -> HttpResponse:
         "first": number <= 1,
         "shows": autonomy.SHOWS,
         "chosen": chosen,
+        "is_live": (is_live := autonomy.is_live()),
+        "coming": None if is_live else autonomy.coming(),
+        "enough": asking.ENOUGH,
+        "versions_url": reverse("admin:escalations_classifierversion_changelist"),
     }
     return page(request, LIST, context)
 

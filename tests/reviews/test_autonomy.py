@@ -17,7 +17,7 @@ from tests.reviews.conftest import at
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"
-COST = 8  # session, person, roles, whether they see lanes, the lanes, preferences, what waits in the inbox, the stop
+COST = 9  # session, person, roles, whether they see lanes, the lanes, whether a classifier is live, preferences, what waits in the inbox, the stop
 
 
 @pytest.fixture
@@ -153,6 +153,7 @@ def test_lanes_that_could_be_granted_stand_before_those_that_cannot(client, mana
 
 
 def test_the_list_costs_the_same_however_long_it_is(client, manager, source, django_assert_num_queries):
+    live_version()
     client = at(client, manager)
     for size in (1, 30):
         for number in range(size):
@@ -310,6 +311,11 @@ def test_without_a_classifier_it_says_that_nothing_counts_yet(client, manager, l
 
     assert "No classifier is live, so there is nothing yet to compare their decisions with." in page and "lane-plot" not in page
     assert "A classifier is trained by itself once people have decided some 200 proposals" in page
+    assert "The first one is trained by itself once people have decided some 200 proposals" in at(client, manager).get("/autonomy/").content.decode()
+
+    ClassifierVersion.objects.update(state=VersionState.READY)
+    for address in ("/autonomy/", lane.get_absolute_url()):
+        assert "ready: an administrator can make it live" in client.get(address).content.decode()
 
 
 def test_a_lane_whose_traffic_ended_it_says_with_which_numbers(client, manager, proven):
