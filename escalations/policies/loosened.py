@@ -11,7 +11,7 @@ from threading import Lock
 
 from django.db.models import Q, QuerySet
 
-from escalations.models import Change, Lane, Trial
+from escalations.models import Change, Lane, Proposal, Trial
 from escalations.states import ChangeState, Floor, TrialMode
 
 KINDS = ("rule", "trigger", "source")  # a policy says who is asked and when, never whether
@@ -46,13 +46,13 @@ def changes() -> QuerySet[Change]:
 
 
 def _touches(lane: Lane, change: Change) -> bool:
-    """Say whether what was changed had kept something of this lane. One query the first time."""
+    """Say whether what was changed had kept something of this lane, or blocked it. Two queries the first time."""
     with _lock:
         known = _known.get((lane.pk, change.pk))
     if known is None:
         kept = Trial.objects.filter(lane=lane, mode=TrialMode.KEPT, created_at__lte=change.settled_at)
         which = _kept_by(lane, change)
-        known = which is not None and kept.filter(which).exists()
+        known = (which is not None and kept.filter(which).exists()) or _blocked_by(lane, change)
         with _lock:
             while len(_known) >= KEPT:
                 _known.pop(next(iter(_known)))
@@ -63,7 +63,7 @@ def _touches(lane: Lane, change: Change) -> bool:
 def _kept_by(lane: Lane, change: Change) -> Q | None:
     """Return which of a lane's items the row that was changed had kept; None for none. Pure.
 
-    What was blocked is no trial of the lane. A rule that lets a lane act alone, and what is known of the source, may have kept any.
+    A rule that lets a lane act alone, and what is known of the source, may have kept any.
     """
     name = change.subject.partition(" ")[2]
     if change.kind == "trigger":
@@ -72,3 +72,15 @@ def _kept_by(lane: Lane, change: Change) -> Q | None:
         return Q() if name == str(lane.source_id) else None
     by_lane = change.wanted.get("floor") == Floor.AUTO and change.wanted.get("by") == "lane"
     return Q() if by_lane else Q(proposal__rules__contains=[{"rule": int(name)}])
+
+
+def _blocked_by(lane: Lane, change: Change) -> bool:
+    """Say whether a rule had blocked what would have come through this lane: that was refused, and is no trial of it. One query."""
+    if change.kind != "rule":
+        return False
+    action = lane.subject if lane.by == "action" else "acknowledge"
+    refused = Proposal.objects.filter(
+        source_id=lane.source_id, action=action, settled_at__lte=change.settled_at, floor=Floor.BLOCK, test=False,
+        rules__contains=[{"rule": int(change.subject.partition(" ")[2])}],
+    )
+    return refused.exists()

@@ -250,18 +250,21 @@ def loosen(what, first, second):
 
 def kept_by(source, version, what):
     large = {"proposal": {"action": "refund", "args": {"order": 1, "amount": 90_000}}}
-    if what == "rule":
+    if what in ("rule", "block"):
         rule = RuleFactory(name="Large ones", floor="review", condition="proposal.args.amount > 50000", priority=7)
         Trigger.objects.filter(name="high_stakes").update(enabled=False)
         found = rule
     else:
         found = Trigger.objects.get(name="high_stakes")
+    if what == "block":
+        RoutingRule.objects.filter(pk=found.pk).update(floor="block")
+        found.refresh_from_db()
     proposal = earning.came(source, version, **large)
-    assert Trial.objects.get(pk=proposal.pk).mode == TrialMode.KEPT
+    assert proposal.state == State.REJECTED if what == "block" else proposal.trial.mode == TrialMode.KEPT
     return found
 
 
-@pytest.mark.parametrize("what", ["rule", "trigger"])
+@pytest.mark.parametrize("what", ["rule", "trigger", "block"])
 def test_when_what_kept_the_hard_ones_is_taken_away_the_lane_proves_itself_anew(source, version, rosa, mona, time, what):
     """What was shown is about the easy ones: large refunds are no part of the evidence, and would go alone from here on."""
     found = kept_by(source, version, what)
