@@ -8,7 +8,6 @@ from django.shortcuts import get_object_or_404
 
 from escalations import authority, looks
 from escalations.models import Incident, OversightSession, Person, Proposal, Role
-from escalations.states import State
 
 MOVED_ON = 20_000  # settled by other roles after one's own was asked: no more than these are listed
 

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest
 
-from escalations import looks
+from escalations import clock, looks
 from escalations.models import AuditEntry, AuditSeal, Heartbeat, Incident, Person, Proposal
 
 from .bases import Administrators, ReadOnly, json_of, link_to
@@ -42,8 +42,11 @@ class AuditEntryAdmin(ReadOnly):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        """Return the entries, without what is said of a proposal alone where this administrator judges that again."""
-        rows = super().get_queryset(request)
+        """Return the entries, without what is said of a proposal alone where this administrator judges that again.
+
+        Nor what somebody answered to an alarm about themselves, as long as it is theirs alone: that they did says whose alarm it is.
+        """
+        rows = super().get_queryset(request).exclude(action="vigilance.answered", at__gt=clock.now() - looks.SHARED_AFTER)
         judging = list(looks.opened_by(request.user).values_list("proposal", flat=True)) if isinstance(request.user, Person) else []
         return rows.exclude(proposal_id__in=judging) if judging else rows
 

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.urls import reverse
 
 from escalations import clock, lifecycle, looks, weekly
-from escalations.models import EscalationReview, SecondLook
+from escalations.models import EscalationReview, SecondLook, VigilanceAlarm
 from tests.browser.test_look import MORE, PAGES
 from tests.escalations.api.speaking import Speaker, key_for, token_for
 from tests.factories import PersonFactory, ProposalFactory, role
@@ -109,3 +109,17 @@ def test_the_next_revision_does_not_tell_how_the_one_before_ended(look, chief, s
     assert WHY not in client.get(f"{url}raw/").content.decode()
     client.post(f"/second/{look.pk}/", {"act": "leave"})
     assert client.get(url).status_code == 200
+
+
+def test_who_reads_the_record_learns_of_nobodys_alarm_before_managers_do(reviewer, ada, signed_in):
+    looks.vigilance.raise_alarm(looks.vigilance.Sign(reviewer.pk, "pace", "21 of 25", {}))
+    looks.answer_alarm(VigilanceAlarm.objects.get().pk, person=reviewer, text="All of one batch.")
+    client, url = signed_in(ada), "/admin/escalations/auditentry/"
+
+    told = client.get(url).content.decode()
+    later = clock.now() + looks.SHARED_AFTER + timedelta(minutes=1)
+    with clock.frozen_at(later):
+        afterwards = signed_in(ada).get(url).content.decode()
+
+    assert "vigilance.alarmed" in told and "vigilance.answered" not in told
+    assert "vigilance.answered" in afterwards
