@@ -48,7 +48,8 @@ def taken_back(grant, rosa, *, how, of=6, right=30):
     """Let audits be answered, and some be taken back by their source before anybody could."""
     source, version = grant.lane.source, grant.version
     earning.decided(source, version, rosa, [(0.97, True)] * right, grant=grant, mode=TrialMode.AUDIT, share=0.2)
-    came = [earning.came(source, version, **({"timeout_seconds": 30} if how == "in a hurry" else {})) for _ in range(of)]
+    patience = {"in a hurry": {"timeout_seconds": 30}, "with patience": {"timeout_seconds": 30 * 24 * 3600}}.get(how, {})
+    came = [earning.came(source, version, **patience) for _ in range(of)]
     assert {one.trial.mode for one in came} == {TrialMode.AUDIT}
     agent = audit.Actor.source(source)
     for number, proposal in enumerate(came):
@@ -56,7 +57,7 @@ def taken_back(grant, rosa, *, how, of=6, right=30):
             lifecycle.withdraw(proposal.incident_id, actor=agent)
         elif how == "revised":
             lifecycle.revise(proposal.incident_id, content={"action": "refund", "args": {"order": 90_000 + number}}, actor=agent)
-    if how in ("in a hurry", "expired"):
+    if how in ("in a hurry", "with patience", "expired"):
         with clock.frozen_at(max(one.expires_at for one in came) + timedelta(seconds=1)):
             Proposal.objects.filter(state=State.PENDING).update(due_at=clock.now())
             clockwork.run_out()
@@ -80,8 +81,9 @@ def test_one_that_takes_back_now_and_then_keeps_it(grant, rosa, time, always_dra
     assert grant.ended_at is None
 
 
-def test_what_people_left_undecided_is_not_the_sources_doing(grant, rosa, time, always_drawn):
-    taken_back(grant, rosa, how="expired", of=4)
+@pytest.mark.parametrize("how", ["expired", "with patience"])
+def test_what_people_left_undecided_is_not_the_sources_doing(grant, rosa, time, always_drawn, how):
+    taken_back(grant, rosa, how=how, of=4)
     earning.second(time)
     grant.refresh_from_db()
     assert grant.ended_at is None
