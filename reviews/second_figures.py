@@ -8,6 +8,7 @@ from django.db import connection
 
 from escalations import clock, looks
 from escalations.looks import known, reading
+from escalations.looks.vigilance import OPENED
 from escalations.models import Person, SecondLook, VigilanceAlarm
 from escalations.states import LookState
 
@@ -17,23 +18,14 @@ SINCE = timedelta(days=30)
 MOST = 2_000  # decisions, the newest
 LENGTHS = ((1_000, "up to a screenful (1,000 characters)"), (4_000, "up to a few (4,000)"), (None, "longer"))
 
-_OWN = """
+_OWN = f"""
 SELECT decision.type, proposal.risk, extract(epoch FROM coalesce(signature.at, decision.decided_at) - opened.at)::float8,
        coalesce(opened.length, 0)
 FROM (
     SELECT * FROM escalations_decision WHERE person_id = %s AND decided_at > %s ORDER BY decided_at DESC LIMIT %s
 ) AS decision
 JOIN escalations_proposal AS proposal ON proposal.id = decision.proposal_id AND NOT proposal.test
-LEFT JOIN LATERAL (
-    SELECT at FROM escalations_signature
-    WHERE proposal_id = proposal.id AND person_id = decision.person_id ORDER BY at LIMIT 1
-) AS signature ON true
-LEFT JOIN LATERAL (
-    SELECT at, length FROM reviews_glance
-    WHERE proposal_id = proposal.id AND person_id = decision.person_id AND at <= coalesce(signature.at, decision.decided_at)
-    ORDER BY at LIMIT 1
-) AS opened ON true
-"""
+{OPENED}"""
 
 
 @dataclass(slots=True)

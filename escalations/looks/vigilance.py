@@ -38,15 +38,9 @@ STREAK_CHANCE = 0.001
 DISAGREE_LEAST = 10
 DISAGREE_CHANCE = 0.01
 
-# What people decided, with how long the page had been open before. The table of glances is the room's: it is read by its name, for
-# imports only go down.
-_DECIDED = """
-SELECT decision.person_id, decision.type, decision.decided_at, proposal.source_id, proposal.action, proposal.risk,
-       extract(epoch FROM coalesce(signature.at, decision.decided_at) - opened.at)::float8, coalesce(opened.length, 0)
-FROM (
-    SELECT * FROM escalations_decision WHERE by_kind = 'person' AND decided_at > %s ORDER BY decided_at DESC LIMIT %s
-) AS decision
-JOIN escalations_proposal AS proposal ON proposal.id = decision.proposal_id AND NOT proposal.test
+# Of a `decision` and its `proposal`: when it was signed, when its page had been opened first, and how long that was. The table of glances
+# is the room's: it is read by its name, for imports only go down.
+OPENED = """
 LEFT JOIN LATERAL (
     SELECT at FROM escalations_signature
     WHERE proposal_id = proposal.id AND person_id = decision.person_id ORDER BY at LIMIT 1
@@ -56,6 +50,15 @@ LEFT JOIN LATERAL (
     WHERE proposal_id = proposal.id AND person_id = decision.person_id AND at <= coalesce(signature.at, decision.decided_at)
     ORDER BY at LIMIT 1
 ) AS opened ON true
+"""
+_DECIDED = f"""
+SELECT decision.person_id, decision.type, decision.decided_at, proposal.source_id, proposal.action, proposal.risk,
+       extract(epoch FROM coalesce(signature.at, decision.decided_at) - opened.at)::float8, coalesce(opened.length, 0)
+FROM (
+    SELECT * FROM escalations_decision WHERE by_kind = 'person' AND decided_at > %s ORDER BY decided_at DESC LIMIT %s
+) AS decision
+JOIN escalations_proposal AS proposal ON proposal.id = decision.proposal_id AND NOT proposal.test
+{OPENED}
 WHERE proposal.kind NOT IN ('question', 'handoff')
 """
 
