@@ -141,7 +141,7 @@ def test_a_lane_is_earned_granted_checked_and_withdrawn(open_browser, manager, r
     sample = agent(105, audit=True)
     assert (sample.state, Trial.objects.get(pk=sample.pk).mode) == ("pending", TrialMode.AUDIT)
     boss.reload()
-    expect(boss.get_by_text("0 audit samples were decided")).to_be_visible()
+    expect(boss.get_by_text("No audit sample was decided yet")).to_be_visible()
     desk.goto(sample.get_absolute_url())
     expect(desk.get_by_text("audit sample", exact=False)).to_have_count(0)
     sign(desk, sample, "reject", "Already given by telephone.")
