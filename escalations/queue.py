@@ -243,6 +243,25 @@ def comparisons_due(now: datetime) -> QuerySet[PromptTrial]:
     return open_ones.filter(~Exists(open_ones.filter(lease_until__gte=now)), next_try_at__lte=now)
 
 
+def lease_one(due: QuerySet[Any], key: int, until: datetime, **more: Any) -> Any:
+    """Return the oldest row that is due, leased until then and marked as running, with a token and an attempt more; None for none.
+
+    One at a time everywhere: None too while another transaction that holds `key` is at this. Four queries.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [key])
+            if not cursor.fetchone()[0]:
+                return None
+        row = due.order_by("created_at", "pk").select_for_update(skip_locked=True, of=("self",)).first()
+        if row is not None:
+            type(row).objects.filter(pk=row.pk).update(
+                state=ReplayState.RUNNING, token=F("token") + 1, attempts=F("attempts") + 1, lease_until=until, **more
+            )
+            row.refresh_from_db()
+    return row
+
+
 def trainings_due(now: datetime) -> QuerySet[ClassifierVersion]:
     """Return the version of the classifier that is to be trained: one at most, and none while somebody trains it."""
     open_ones = ClassifierVersion.objects.filter(state__in=[VersionState.WAITING, VersionState.TRAINING])

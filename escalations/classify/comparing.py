@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 
 from escalations import audit, clock, queue
 from escalations.errors import Invalid, NotFound
@@ -110,18 +110,9 @@ def run_slice() -> bool:
 def _claim() -> PromptTrial | None:
     """Lease the oldest due comparison unless one runs somewhere. Four queries."""
     now = clock.now()
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_KEY])
-            if not cursor.fetchone()[0]:
-                return None
-        trial = queue.comparisons_due(now).order_by("created_at", "pk").select_for_update(skip_locked=True, of=("self",)).first()
-        if trial is None:
-            return None
-        PromptTrial.objects.filter(pk=trial.pk).update(
-            state=ReplayState.RUNNING, token=F("token") + 1, attempts=F("attempts") + 1, lease_until=now + LEASE
-        )
-        trial.refresh_from_db()
+    trial: PromptTrial | None = queue.lease_one(queue.comparisons_due(now), _KEY, now + LEASE)
+    if trial is None:
+        return None
     if trial.attempts > MAX_ATTEMPTS:
         _end(trial, ReplayState.FAILED, trial.error or "Its worker never finished.")
         return None

@@ -14,8 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
-from django.db.models import F
+from django.db import transaction
 from django.db.models.functions import Coalesce
 
 from escalations import audit, clock, queue
@@ -96,19 +95,9 @@ def run_slice(seconds: float = SLICE_SECONDS) -> bool:
 def _claim() -> Replay | None:
     """Lease the oldest due replay unless one runs somewhere. Four queries."""
     now = clock.now()
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_KEY])
-            if not cursor.fetchone()[0]:
-                return None
-        row = queue.replays_due(now).order_by("created_at", "pk").select_for_update(skip_locked=True, of=("self",)).first()
-        if row is None:
-            return None
-        Replay.objects.filter(pk=row.pk).update(
-            state=ReplayState.RUNNING, token=F("token") + 1, attempts=F("attempts") + 1, lease_until=now + LEASE,
-            started_at=Coalesce("started_at", now),
-        )
-        row.refresh_from_db()
+    row: Replay | None = queue.lease_one(queue.replays_due(now), _KEY, now + LEASE, started_at=Coalesce("started_at", now))
+    if row is None:
+        return None
     if row.attempts > MAX_ATTEMPTS:
         _end(row, ReplayState.FAILED, row.error or "Its worker never finished.")
         return None
