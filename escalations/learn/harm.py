@@ -23,12 +23,12 @@ MOST = 200  # times: beyond that the sweep finds what is left
 def look(since: datetime, *, limit: int = NEWEST) -> set[int]:
     """Mark what proved wrong `since` then; return the lanes it was in. Three queries when there is nothing, a few for each harm.
 
-    Acknowledgements and reports are read newest first by their key, `limit` at once, as far back as `since`: however much good news
-    there is, what went wrong is behind it.
+    Failures have an index of their own; reports are read newest first by their key, `limit` at once, as far back as `since`: however
+    much good news there is, what went wrong is behind it.
     """
     touched: set[int] = set()
-    for acks in _back(Acknowledgement.objects.all(), since, limit, "decision__proposal_id", "result"):
-        touched |= _mark({proposal: FAILED for proposal, result in acks if result == "failed"})
+    for proposals in _some(_failed(since), limit):
+        touched |= _mark(dict.fromkeys(proposals, FAILED))
     told = dict(OutcomeReport.HOW)
     for reports in _back(OutcomeReport.objects.all(), since, limit, "incident_id", "outcome", "how"):
         against = {incident: how for incident, outcome, how in reports if outcome == "wrong" or how == "complaint"}
@@ -54,8 +54,7 @@ def sweep() -> set[int]:
     """Find what `look` may have passed over, while nobody looked, in what went alone; return the lanes. Two queries when there is nothing,
     two more for each NEWEST failures or reports of the last thirty days."""
     since = clock.now() - WITHIN
-    failed = Acknowledgement.objects.filter(result="failed", at__gte=since).order_by("at", "pk")
-    touched = _mark_alone("pk", failed.values_list("decision__proposal_id", flat=True), FAILED)
+    touched = _mark_alone("pk", _failed(since), FAILED)
     told = OutcomeReport.objects.filter(Q(outcome="wrong") | Q(how="complaint"), at__gte=since).order_by("pk")
     return touched | _mark_alone("proposal__incident_id", told.values_list("incident_id", flat=True), "Reported as wrong.")
 
@@ -63,11 +62,21 @@ def sweep() -> set[int]:
 def _mark_alone(name: str, found: QuerySet[Any], why: str) -> set[int]:
     """Mark what went alone lately of what was found, which is the smaller part: of all that went alone hardly anything fails."""
     touched: set[int] = set()
-    some = found.iterator(chunk_size=NEWEST)
-    while ids := list(islice(some, NEWEST)):
+    for ids in _some(found, NEWEST):
         alone = Trial.objects.filter(mode=TrialMode.ALONE, right=None, created_at__gte=clock.now() - WITHIN, **{f"{name}__in": ids})
         touched |= _mark(dict.fromkeys(alone.values_list("pk", flat=True), why))
     return touched
+
+
+def _failed(since: datetime) -> QuerySet[Any]:
+    failed = Acknowledgement.objects.filter(result="failed", at__gte=since).order_by("at", "pk")
+    return failed.values_list("decision__proposal_id", flat=True)
+
+
+def _some(found: QuerySet[Any], many: int) -> Iterator[list[Any]]:
+    left = found.iterator(chunk_size=many)
+    while some := list(islice(left, many)):
+        yield some
 
 
 def _decided(incidents: dict[UUID, str]) -> dict[UUID, str]:
