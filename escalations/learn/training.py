@@ -105,7 +105,10 @@ def of_decisions(tick: Callable[[], None] = lambda: None) -> Iterator[Case]:
     Right is what was approved as it was proposed, and not found wrong later, whoever says that: it can only make the machine shyer.
     Category and severity are taught only where people signed them, which is an acknowledgement of ours.
     """
-    work = Work.objects.filter(Q(proposal=OuterRef("proposal")) | Q(proposal=None, incident=OuterRef("proposal__incident"))).order_by("-pk")
+    # By its incident, which has few, and in an order that no index has: else PostgreSQL reads all works that name no proposal, or walks
+    # them all by their key, for every decision.
+    of_incident = Work.objects.filter(incident=OuterRef("proposal__incident"))
+    work = of_incident.filter(Q(proposal=OuterRef("proposal")) | Q(proposal=None)).order_by((F("pk") + 0).desc())
     wrong = OutcomeReport.objects.filter(incident=OuterRef("proposal__incident"), outcome="wrong")
     rows = (
         taught_by().annotate(
