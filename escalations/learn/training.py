@@ -158,7 +158,7 @@ def _case(each: tuple[Any, ...], vector: bytes) -> Case:
     return Case(
         features=vector, kind=kind, approve=verdict == Verdict.APPROVE and not wrong, category=str(signed.get("category") or ""),
         severity=str(signed.get("severity") or ""), at=at, lane=f"{source}/{by}/{subject}" if subject else "",
-        group=f"{source}/{session}" if session else "",
+        group=f"{source}/{session}" if session else "", source=str(source),
     )
 
 
@@ -186,7 +186,7 @@ def _of_history(row: History) -> Case:
     return Case(
         features=bytes(row.data), kind=row.kind, approve=row.verdict == Verdict.APPROVE if row.verdict else None, category=row.category,
         severity=row.severity, at=row.decided_at, lane=f"{row.source_id}/action/{action}" if action else "",
-        group=f"{row.source_id}/{session}" if session else "",
+        group=f"{row.source_id}/{session}" if session else "", source=str(row.source_id),
     )
 
 

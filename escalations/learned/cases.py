@@ -8,7 +8,8 @@ from datetime import datetime
 class Case:
     """One decided incident. `approve`: a person approved it as proposed; None, "" : nobody said.
 
-    `lane` is "<source pk>/<by>/<subject>" or ""; cases of one `group` are never on both sides of a split ("" is a group of its own).
+    `lane` is "<source pk>/<by>/<subject>" or "", `source` its pk or "" where nobody said; cases of one `group` are never on both sides of a
+    split ("" is a group of its own).
     """
 
     features: bytes
@@ -19,3 +20,10 @@ class Case:
     at: datetime
     lane: str = ""
     group: str = ""
+    source: str = ""
+
+    @property
+    def action(self) -> str:
+        """What was proposed; "" where nothing was named."""
+        _, by, subject = (self.lane.split("/", 2) + ["", ""])[:3]
+        return subject if by == "action" else ""

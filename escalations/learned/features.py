@@ -5,6 +5,7 @@ apart so that a long tool result does not drown the one argument that matters: `
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,13 +20,15 @@ from .text import BITS, LONGEST, MASK, place, words
 
 SPEC = 1  # rises when the same incident would give other features: a model speaks only of vectors of its own spec
 
-Vector = NDArray[np.uint32]  # one number a feature: its place below 2^22 in the low bits, how often it occurs in the high ten
+Vector = NDArray[np.uint32]  # one a feature: its place below 2^22 in the low bits, how often it occurs in nine, whether it is a number
 
 PLACES = 22  # bits of a place
 BLOCKS = ("structure", "text", "request", "agent", "tools", "origins", "frames", "arguments")
 STRUCTURE, TEXT, REQUEST, AGENT, TOOLS, ORIGINS, FRAMES, ARGUMENTS = range(len(BLOCKS))
 
-_MOST_OFTEN = 1023
+_MOST_OFTEN = 511
+_DIGIT = re.compile("[0-9]")
+_NUMBER = 1 << 31  # of a feature that is a size, a date, a number of an order: it grows and changes, and says nothing of what is familiar
 _MOST_LEAVES = 120  # values of a payload, or of args, that are read
 _MOST_TEXTS = 40  # texts of one block that are read
 _MOST_CHARACTERS = 16_000  # of one block
@@ -55,7 +58,13 @@ def named(incident: Posted, proposal: Proposed | None = None) -> dict[int, str]:
 def unpacked(vector: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return (places, counts) of a vector. Raises ValueError for bytes that are none."""
     both = np.frombuffer(vector, dtype="<u4")
-    return (both & ((1 << PLACES) - 1)).astype(np.int64), (both >> PLACES).astype(np.float32)
+    return (both & ((1 << PLACES) - 1)).astype(np.int64), (both >> PLACES & _MOST_OFTEN).astype(np.float32)
+
+
+def are_numbers(vector: bytes) -> NDArray[np.bool_]:
+    """Say of each feature of a vector whether it is a number's: such features say nothing of what is familiar."""
+    told: NDArray[np.bool_] = np.frombuffer(vector, dtype="<u4") >= _NUMBER
+    return told
 
 
 def place_of_kind(kind: str) -> int:
@@ -63,12 +72,20 @@ def place_of_kind(kind: str) -> int:
     return (STRUCTURE << BITS) + place(f"kind: {kind}")
 
 
+def place_of_work(kind: str, action: str, source: str) -> int:
+    """Return the place that, beside the kind's, says of a vector what work it is: the action's, or the source's where nothing is named."""
+    name = f"action: {action[:200]}" if action else f"source and kind: {source} {kind}" if source else f"kind: {kind}"
+    return (STRUCTURE << BITS) + place(name)
+
+
 class _Found:
     """The features of one incident while they are gathered."""
 
     def __init__(self, names: dict[int, str] | None) -> None:
         self._places: list[int] = []
+        self._numbers: list[int] = []  # those of the places that are a number's
         self._words: list[list[int]] = []  # hashed words of one text, pairs still to be made
+        self._digits: list[list[bool]] = []  # which of them are numbers
         self._blocks: list[int] = []  # of each of these
         self._read = [0] * len(BLOCKS)
         self._names = names
@@ -86,15 +103,20 @@ class _Found:
         self._of_findings(incident, proposal, context)
 
     def packed(self) -> bytes:
-        parts = [np.asarray(self._places, dtype=np.int64)]
-        for block, hashed in zip(self._blocks, self._words, strict=True):
+        parts, numbers = [np.asarray(self._places, dtype=np.int64)], [np.asarray(self._numbers, dtype=np.int64)]
+        for block, hashed, digits in zip(self._blocks, self._words, self._digits, strict=True):
             one = np.asarray(hashed, dtype=np.int64)
             base = block << BITS
             parts.append(one + base)
             if len(one) > 1:
                 parts.append(_pairs(one) + base)
+            if any(digits):
+                told = np.asarray(digits)
+                numbers += [parts[-2][told], parts[-1][told[1:] | told[:-1]]] if len(one) > 1 else [parts[-1][told]]
         every, counts = np.unique(np.concatenate(parts), return_counts=True)
-        packed: bytes = (every | (np.minimum(counts, _MOST_OFTEN) << PLACES)).astype("<u4").tobytes()
+        vector = (every | (np.minimum(counts, _MOST_OFTEN) << PLACES)).astype("<u4")
+        vector[np.searchsorted(every, np.concatenate(numbers))] |= np.uint32(_NUMBER)
+        packed: bytes = vector.tobytes()
         return packed
 
     # -- what there is
@@ -129,7 +151,7 @@ class _Found:
             if "frame" in name or "stack" in name or "trace" in name:
                 frames += 1
                 if frames <= _MOST_FRAMES and isinstance(value, str):
-                    self._add(FRAMES, f"frame {value[:120]}")
+                    self._add(FRAMES, f"frame {value[:120]}", number=_DIGIT.search(value) is not None)
                     self._text(FRAMES, value)
                 continue
             self._value(STRUCTURE, f"payload.{name}", value)
@@ -210,9 +232,11 @@ class _Found:
 
     # -- how it is written down
 
-    def _add(self, block: int, name: str) -> None:
+    def _add(self, block: int, name: str, number: bool = False) -> None:
         at = (block << BITS) + place(name)
         self._places.append(at)
+        if number:
+            self._numbers.append(at)
         if self._names is not None:
             self._names[at] = name
 
@@ -225,11 +249,11 @@ class _Found:
         if isinstance(value, bool) or value is None:
             self._add(block, f"{name} is {value}")
         elif isinstance(value, int | float):
-            self._add(block, f"{name} is about {_bin(value)}")
+            self._add(block, f"{name} is about {_bin(value)}", number=True)
         elif isinstance(value, str):
             if len(value) <= _SHORT:
-                self._add(block, f"{name} is {value.lower()}")
-            self._add(block, f"{name} has {_bin(len(value))} characters")
+                self._add(block, f"{name} is {value.lower()}", number=_DIGIT.search(value) is not None)
+            self._add(block, f"{name} has {_bin(len(value))} characters", number=True)
         else:
             self._add(block, f"{name} is empty")
 
@@ -243,6 +267,7 @@ class _Found:
         hashed = [place(word) for word in said]
         self._words.append(hashed)
         self._blocks.append(block)
+        self._digits.append([word[0] in "0123456789#" for word in said])
         if self._names is not None:
             base, where = block << BITS, BLOCKS[block]
             self._names.update((base + at, f"{where}: {word}") for at, word in zip(hashed, said, strict=True))

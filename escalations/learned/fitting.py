@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from . import scoring
 from .calibrating import fitted, tempered
 from .cases import Case
-from .features import PLACES
+from .features import PLACES, place_of_kind, place_of_work
 from .model import Head, Model, Said, gathered, weighted
 from .past import past_of
 
@@ -97,10 +97,14 @@ def model_of(cases: Sequence[Case]) -> Model:
     rows, unknown = _rows(vectors, columns, idf)
     folds = np.array([crc32((case.group or str(at)).encode()) % FOLDS for at, case in enumerate(cases)])
     kinds = [case.kind for case in cases]
+    groups = np.unique([case.group or f"\0{at}" for at, case in enumerate(cases)], return_inverse=True)[1] if cases else folds
     approve, _ = _head(rows, kinds, ["" if case.approve is None else str(case.approve) for case in cases], folds, ("False", "True"))
     category, unsure = _head(rows, kinds, [case.category for case in cases], folds)
     severity, _ = _head(rows, kinds, [case.severity for case in cases], folds)
-    past = past_of(rows, unknown, folds == 0, unsure) if len(cases) >= ENOUGH else None
+    past = None
+    if len(cases) >= ENOUGH:
+        works = [(place_of_kind(case.kind), place_of_work(case.kind, case.action, case.source)) for case in cases]
+        past = past_of(rows, unknown, unsure, works, kinds, groups, _numbers(vectors, columns))
     return Model(columns, idf, approve=approve, category=category, severity=severity, past=past)
 
 
@@ -108,8 +112,7 @@ def _columns(vectors: Sequence[bytes]) -> tuple[NDArray[np.uint32], NDArray[np.f
     """Return the places that have a weight (seen at least twice, the most frequent), in order, and how rare each is."""
     seen = np.zeros(1 << PLACES, dtype=np.int64)
     for at in range(0, len(vectors), CHUNK):
-        places, _, _ = gathered(vectors[at : at + CHUNK])
-        seen += np.bincount(places, minlength=len(seen))
+        seen += np.bincount(gathered(vectors[at : at + CHUNK]).places, minlength=len(seen))
     every = np.flatnonzero(seen >= (2 if len(vectors) >= ENOUGH else 1))
     if len(every) > COLUMNS:
         every = np.sort(every[np.argsort(-seen[every], kind="stable")[:COLUMNS]])
@@ -117,24 +120,33 @@ def _columns(vectors: Sequence[bytes]) -> tuple[NDArray[np.uint32], NDArray[np.f
     return every.astype(np.uint32), idf.astype(np.float32)
 
 
+def _numbers(vectors: Sequence[bytes], columns: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Say of each column whether it is of a number."""
+    told = np.zeros(1 << PLACES, dtype=bool)
+    for at in range(0, len(vectors), CHUNK):
+        some = gathered(vectors[at : at + CHUNK])
+        told[some.places[some.numbers]] = True
+    return told[columns]
+
+
 def _rows(
     vectors: Sequence[bytes], columns: NDArray[np.uint32], idf: NDArray[np.float32]
 ) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
     """Return all vectors as `model.weighted` rows, some thousand at a time: what lies in between would be several times as much."""
     made = [
-        weighted(*gathered(vectors[at : at + CHUNK]), columns, idf) for at in range(0, len(vectors), CHUNK)
-    ] or [weighted(*gathered([]), columns, idf)]
+        weighted(gathered(vectors[at : at + CHUNK]), columns, idf) for at in range(0, len(vectors), CHUNK)
+    ] or [weighted(gathered([]), columns, idf)]
     return sparse.vstack([rows for rows, _ in made], format="csr"), np.concatenate([unknown for _, unknown in made])
 
 
 def _head(
     rows: sparse.csr_matrix, kinds: Sequence[str], labels: Sequence[str], folds: NDArray[np.int64], classes: tuple[str, ...] | None = None
 ) -> tuple[Head | None, NDArray[np.float64]]:
-    """Return a calibrated head for labels ("": none), and how unsure it was of each row while it had not seen the row's fold.
+    """Return a calibrated head for labels ("": none), and how unsure it was of each row that it had not seen; NaN of those it had.
 
-    None, and 0 everywhere, where there is too little to learn from.
+    None, and 0 everywhere, where there is too little to learn from; 0 of kinds that it is not asked of.
     """
-    unsure = np.zeros(len(labels))  # of fold 0 at least, which is what is asked for
+    unsure = np.zeros(len(labels))
     said = np.array(labels, dtype=object).astype(str)
     every, seen = np.unique(said[said != ""], return_counts=True)
     kept = [str(one) for one, times in zip(every, seen, strict=True) if times >= (OF_A_CLASS if classes is None else 1)]
@@ -151,6 +163,11 @@ def _head(
     platt = fitted(scores[:, 0], true == 1) if len(classes) == 2 else tempered(scores, true)
     known = tuple(sorted({kinds[int(at)] for at in usable}))
     head = Head(classes, known, *_linear(x, y, len(classes)), platt)
+    asked = np.isin(np.array(kinds, dtype=object).astype(str), known)
+    asked[usable] = False  # what is left was never learned from
+    for some in np.array_split(np.flatnonzero(asked), asked.sum() // CHUNK + 1):
+        unsure[some] = 1 - head.sure(head.scores(rows[some]))
+    unsure[usable] = np.nan
     unsure[usable[seen_by_none]] = 1 - head.sure(scores)
     return head, unsure
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from scipy.special import expit, softmax
 
 from . import novelty
 from .calibrating import Platt
-from .features import BLOCKS, SPEC, place_of_kind, unpacked
+from .features import BLOCKS, SPEC, are_numbers, place_of_kind, unpacked
 from .text import BITS
 
 Floats = NDArray[np.float32]
@@ -107,16 +107,16 @@ class Model:
         """Say what the model thinks of each vector (`features.of`), in order. About 0.1 ms each in batches of 250."""
         if not vectors:
             return []
-        places, counts, starts = gathered(vectors)
-        rows, unknown = weighted(places, counts, starts, self.columns, self.idf)
-        of_kind = _Kinds(places, starts)
+        told = gathered(vectors)
+        rows, unknown = weighted(told, self.columns, self.idf)
+        of_kind = _Kinds(told.places, told.starts)
         categories = of_kind.best(self.category, rows)
         unsure = np.array([0.0 if chance is None else 1 - chance for _, chance in categories])
-        strange = self.past.novelty(rows, unknown, unsure) if self.past else None
+        strange = self.past.novelty(rows, unknown, unsure, told.places, told.starts) if self.past else [None] * len(vectors)
         severities = of_kind.best(self.severity, rows)
         approve = of_kind.second(self.approve, rows)
         return [
-            Said(*categories[at], *severities[at], approve=approve[at], novelty=float(strange[at]) if strange is not None else None)
+            Said(*categories[at], *severities[at], approve=approve[at], novelty=strange[at])
             for at in range(len(vectors))
         ]
 
@@ -153,7 +153,11 @@ class Model:
                 for name in ("approve", "category", "severity") if (told := header["heads"].get(name))
             }
             past = novelty.Past.made_of(header["past"], left) if header["past"] else None
-        except (KeyError, TypeError, AttributeError, StopIteration, IndexError, OverflowError) as error:
+            if next(left, None) is not None:
+                raise BadWeights("These weights hold more than their header tells of.")
+        except BadWeights:
+            raise
+        except (KeyError, TypeError, AttributeError, StopIteration, IndexError, OverflowError, ValueError) as error:
             raise BadWeights(f"The header of these weights makes no sense ({type(error).__name__}).") from None
         model = cls(columns, idf, past=past, **heads)
         model.check()
@@ -175,22 +179,30 @@ class Model:
             raise BadWeights("The parts of these weights do not fit each other.")
 
 
-def gathered(vectors: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-    """Return (places, counts, starts) of vectors one after the other; row n lies from starts[n] to starts[n + 1]."""
+class Gathered(NamedTuple):
+    """The features of vectors one after the other; row n lies from starts[n] to starts[n + 1]."""
+
+    places: NDArray[np.int64]
+    counts: NDArray[np.float32]
+    numbers: NDArray[np.bool_]
+    starts: NDArray[np.int64]
+
+
+def gathered(vectors: Sequence[bytes]) -> Gathered:
+    """Return the features of all vectors side by side."""
     starts = np.zeros(len(vectors) + 1, dtype=np.int64)
     np.cumsum([len(one) // 4 for one in vectors], out=starts[1:])
-    places, counts = unpacked(b"".join(vectors))
-    return places, counts, starts
+    every = b"".join(vectors)
+    return Gathered(*unpacked(every), are_numbers(every), starts)
 
 
-def weighted(
-    places: NDArray[np.int64], counts: NDArray[np.float32], starts: NDArray[np.int64], columns: NDArray[np.uint32], idf: Floats
-) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
-    """Return tf-idf rows over the columns, each of length LENGTH, and the share of each row's weight outside the columns.
+def weighted(told: Gathered, columns: NDArray[np.uint32], idf: Floats) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
+    """Return tf-idf rows over the columns, each of length LENGTH, and the share of each row's weight outside the columns, numbers left out.
 
     Weight of a feature: (1 + ln count) * idf (Salton and Buckley 1988), what was never seen weighing as the rarest that was; a block is
     then shortened to the root of its length, so that a long tool result says more than a short one, but not as much more as it is longer.
     """
+    places, counts, numbers, starts = told
     at = np.searchsorted(columns, places)
     at[at == len(columns)] = 0
     known = columns[at] == places if len(columns) else np.zeros(len(places), dtype=bool)
@@ -204,7 +216,7 @@ def weighted(
     values = (values * LENGTH / np.maximum(whole[row_of], 1e-12)).astype(np.float32)
     squares = values.astype(np.float64) ** 2
     whole = np.bincount(row_of, weights=squares, minlength=len(starts) - 1)
-    unknown = np.bincount(row_of, weights=np.where(known, 0.0, squares), minlength=len(starts) - 1) / np.maximum(whole, 1e-12)
+    unknown = np.bincount(row_of, weights=np.where(known | numbers, 0.0, squares), minlength=len(starts) - 1) / np.maximum(whole, 1e-12)
     new_starts = np.concatenate([[0], np.cumsum(np.bincount(row_of[known], minlength=len(starts) - 1))])
     rows = sparse.csr_matrix((values[known], at[known], new_starts), shape=(len(starts) - 1, len(columns)))
     return rows, unknown

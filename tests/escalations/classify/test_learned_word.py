@@ -18,7 +18,10 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(scope="module")
 def weights(django_db_blocker):
     with django_db_blocker.unblock():
-        past = [case(number, right=number % 4 != 0, category="big" if number % 4 == 0 else "small") for number in range(1_000, 1_240)]
+        past = [  # one in seven without a category: so the two questions, else the same, get other chances
+            case(number, right=number % 4 != 0, category="" if number % 7 == 0 else "big" if number % 4 == 0 else "small")
+            for number in range(1_000, 1_240)
+        ]
         return model_of(past).dump()
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 
+import numpy as np
 import pytest
 
 from escalations.learned import SPEC, of
@@ -98,17 +99,22 @@ def test_a_header_nobody_would_write_is_refused_in_words(told):
         Model.load(signed(MAGIC + len(told).to_bytes(4, "little") + told))
 
 
-@pytest.mark.parametrize("spoiled", ["mix", "ranks"])
-def test_a_past_that_makes_no_sense_is_refused(model, spoiled):
-    past = model.past
-    before = past.mix, past.ranks
-    try:
-        object.__setattr__(past, spoiled, (float("nan"), 0.3, 0.4) if spoiled == "mix" else before[1][::-1].copy())
-        with pytest.raises(BadWeights):
-            Model.load(model.dump())
-    finally:
-        object.__setattr__(past, "mix", before[0])
-        object.__setattr__(past, "ranks", before[1])
+@pytest.mark.parametrize(("spoiled", "into"), [
+    ("mix", lambda mix: (float("nan"), 0.3, 0.4)), ("ranks", lambda ranks: ranks[:, ::-1].copy()), ("ranks", lambda ranks: ranks[0]),
+    ("ranks", lambda ranks: ranks[:, :0]), ("works", lambda works: works + np.uint32(1_000)), ("works", lambda works: works[:, :2]),
+    ("works", lambda works: works[0]), ("kept", lambda kept: kept[:, 1:]), ("axes", lambda axes: axes[1:]),
+], ids=["mix", "falling", "one rank", "no ranks", "ranks nobody has", "works without ranks", "one work", "kept", "axes"])
+def test_a_past_that_makes_no_sense_is_refused(model, spoiled, into, monkeypatch):
+    monkeypatch.setattr(model.past, spoiled, into(getattr(model.past, spoiled)))
+
+    with pytest.raises(BadWeights):
+        Model.load(model.dump())
+
+
+@pytest.mark.parametrize("told", ["x", {}, {"mix": [0.3, 0.3, 1.0]}, {"mix": [0.3], "kinds": []}, {"mix": [0.3, 0.3, 1.0], "kinds": 3}])
+def test_a_past_whose_header_makes_no_sense_is_refused(model, told):
+    with pytest.raises(BadWeights):
+        Model.load(with_header(model.dump(), lambda header: header.__setitem__("past", told)))
 
 
 def test_of_a_kind_it_has_never_seen_decided_a_model_says_nothing(model):
