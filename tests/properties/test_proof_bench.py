@@ -110,7 +110,7 @@ def test_a_set_goes_through_the_whole_bench(payments, capsys):
     row = learning.one_seed(payments, every, 0, runs=3, length=500)
     assert row.history + row.live == 1200 and row.accuracy > 0.95 and row.auroc > 0.99
     lane, five_times = row.lives[0.05]["lane"], row.lives[0.05]["five"]
-    assert lane.alone > 50 and lane.wrong == 0 and five_times.error > 0.2
+    assert lane.alone > 50 and lane.wrong <= 0.05 * lane.alone and five_times.error > 0.2
     assert row.promises[0.05].broken == 0 and row.promises[0.05].earned == 3 and row.blocks[0.05].runs == 3
     changed = dict(learning.worlds(payments, every, 0, 0.05, runs=2))
     assert changed["labels turned round"].withdrawn == 2 and {"unseen here", "unseen there"} <= set(changed)
