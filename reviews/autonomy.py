@@ -114,8 +114,8 @@ class Shown:
 
     @property
     def certified(self) -> list[Rung]:
-        """Return every threshold that could be signed, the one that lets most go first."""
-        return [rung for rung in reversed(self.view.rungs) if rung.passed]
+        """Return every threshold that could be signed, the one that lets most go first, and of equals the strictest."""
+        return sorted((rung for rung in self.view.rungs if rung.passed), key=lambda rung: (-rung.selected, -rung.threshold))
 
     @property
     def scores(self) -> list[tuple[str, str]]:

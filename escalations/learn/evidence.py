@@ -10,7 +10,7 @@ from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, W
 
 from escalations.models import ClassifierVersion, Lane, LaneGrant, Person, Trial
 from escalations.policies import proving
-from escalations.proof.ladder import Ladder, Rung
+from escalations.proof.ladder import Ladder, Rung, most
 from escalations.proof.watch import Watch
 from escalations.states import Floor, LaneState, TrialMode
 
@@ -115,7 +115,7 @@ def seen(lane: Lane) -> LaneView:
     alpha, delta = (grant.alpha, grant.delta) if grant else (lane.alpha, lane.delta)
     steps = proving.ladder_of(lane, version, alpha, delta, found) if version else None
     rungs = steps.rungs() if steps else []
-    certified = next((rung for rung in reversed(rungs) if rung.passed), None)
+    certified = most(rungs)
     offer = proving.offer(lane, version, alpha, delta, found) if version and grant is None else None
     threshold = grant.threshold if grant else certified.threshold if certified else min((rung.threshold for rung in rungs), default=None)
     counted = _counted(lane, grant)

@@ -21,7 +21,7 @@ from django.db.models import F, Max, Q
 from escalations import canonical
 from escalations.floors.lanes import drawn, key_of
 from escalations.models import ClassifierVersion, Lane, LaneGrant, Trial
-from escalations.proof.ladder import Ladder, Rung
+from escalations.proof.ladder import Ladder, Rung, most
 from escalations.states import TrialMode, VersionState
 
 from . import loosened
@@ -90,12 +90,12 @@ def ladder_of(lane: Lane, version: ClassifierVersion, alpha: float, delta: float
 def offer(lane: Lane, version: ClassifierVersion, alpha: float, delta: float, found: list[Piece]) -> dict[str, Any] | None:
     """Return what a manager would sign on this evidence; None where it certifies nothing. Pure.
 
-    {"lane", "source", "by", "subject", "version", "alpha", "delta", "audit_share", "threshold" (the laxest that is certified), "share",
+    {"lane", "source", "by", "subject", "version", "alpha", "delta", "audit_share", "threshold" (of `proof.ladder.most`), "share",
     "selected", "wrong", "bound", "decided", "since", "until" (ISO), "rungs": [{"threshold", "share", "selected", "wrong", "bound",
     "passed"}]}.
     """
     rungs = ladder_of(lane, version, alpha, delta, found).rungs()
-    best = next((rung for rung in reversed(rungs) if rung.passed), None)
+    best = most(rungs)
     if best is None or not found:
         return None
     return {

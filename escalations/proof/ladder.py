@@ -1,4 +1,4 @@
-"""Which threshold a lane may use: the laxest that its evidence certifies, after a search over all of them.
+"""Which threshold a lane may use: the one that lets the most go of those its evidence certifies, after a search over all of them.
 
 The rungs are thresholds fixed before any evidence came in, strict to lax. Each has its own bet (`betting`) on what it selects. Whoever
 looks at twenty thresholds finds a lucky one; so delta is shared: a few rungs (`starts`) each get an equal part, and a rung that passes
@@ -108,16 +108,17 @@ class Ladder:
         return told
 
     def certified(self) -> Rung | None:
-        """Return the laxest rung that passed: the largest share that may be settled alone now; None while none did."""
-        return next((rung for rung in reversed(self.rungs()) if rung.passed), None)
+        """Return the rung that lets the most go of those that passed; None while none did. See `most`."""
+        return most(self.rungs())
 
     def certifies(self) -> float | None:
-        """Return the laxest threshold that passed, or None: what `certified` says without the bounds, a hundred times as fast."""
-        found, handed = None, 0.0
+        """Return the threshold of `certified`, or None, without the bounds: a hundred times as fast."""
+        found, handed, most_selected = None, 0.0, 0
         for at, (threshold, selected, wrong) in enumerate(self.counts()):
             level = handed + (self.delta / len(self.starts) if at in self.starts else 0.0)
             handed = level if level and log_wealth(wrong, selected, self.alpha) >= -log(level) else 0.0
-            found = threshold if handed else found
+            if handed and selected > most_selected:
+                found, most_selected = threshold, selected
         return found
 
     def needed(self) -> int | None:
@@ -136,6 +137,12 @@ class Ladder:
             if more is not None and ceil(more / share) <= FAR:
                 ways.append(ceil(more / share))
         return min(ways, default=None)
+
+
+def most(rungs: Iterable[Rung]) -> Rung | None:
+    """Return the largest share that may be settled alone now: of the rungs (strict to lax) that passed the one that selects the most, and of
+    several that selected the same the strictest, for nothing is known of what lies between them. None where none passed."""
+    return max((rung for rung in rungs if rung.passed), key=lambda rung: rung.selected, default=None)
 
 
 def start_at(rungs: int, starts: int) -> list[int]:
