@@ -49,12 +49,14 @@ NOTICES = {
     "change_waits": "a change that waits for a second administrator",
     "lane_granted": "a lane that may act alone from now on",
     "lane_withdrawn": "a lane that lost the right to act alone",
+    "weekly_review": "the weekly review of my team",
     "token_minted": "a token somebody minted in my name",
     "chat_linked": "a chat account somebody linked to me",
     "channel_test": "a test of a channel",
 }
-OPTIONAL = ("new_work", "decided", "expiring", "breaching", "mentioned", "failing", "change_waits")  # a person may not want these
-UNHURRIED = ("new_work", "decided", "failing", "change_waits")  # these wait for a digest where one is wanted
+# A person may not want these.
+OPTIONAL = ("new_work", "decided", "expiring", "breaching", "mentioned", "failing", "change_waits", "weekly_review")
+UNHURRIED = ("new_work", "decided", "failing", "change_waits", "weekly_review")  # these wait for a digest where one is wanted
 ABOUT_OPEN = ("escalated", "critical", "expiring", "breaching", "parked", "passed_on")  # say nothing true any more once the proposal is settled
 
 

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from django.db import connection, transaction
 
-from escalations import audit, clock
+from escalations import audit, clock, outbox
 from escalations.models import EscalationReview, FollowUp, Role, Suggestion
 
 from .agenda import agenda_of, has_anything
@@ -50,7 +50,8 @@ def make_due(*, limit: int = 1) -> int:
 
 @transaction.atomic
 def make(role_id: int, monday: date) -> EscalationReview | None:
-    """Make a team's review of the week that begins on this Monday, with its agenda and suggestions; None where there is one already.
+    """Make a team's review of the week that begins on this Monday, with its agenda and suggestions; None where there is one already. The
+    team is told where there is something to talk about.
 
     About forty queries. Two that make the same one meet at the unique constraint: the second does nothing.
     """
@@ -74,6 +75,11 @@ def make(role_id: int, monday: date) -> EscalationReview | None:
         carried=FollowUp.objects.filter(review__role=role, ended_at=None).exclude(review=review).count(),
         anything=has_anything(review.agenda),
     )
+    if has_anything(review.agenda) or suggestions:
+        outbox.open_notice(
+            "weekly_review", role=role, team=role.name, week=f"{monday:%Y-%m-%d}", items=len(review.agenda["items"]),
+            suggested=len(suggestions), page=review.get_absolute_url(),
+        )
     return review
 
 

@@ -159,12 +159,13 @@ def duration(value: Any) -> str:
 
 @register.filter
 def wait_words(wait: Wait) -> str:
-    """Return an estimated wait as "about 14 min more; 4 min to 40 min in nine of ten such cases"."""
+    """Return an estimated wait as "about 14 min more; 4 min to 40 min in nine of ten such cases". A lower end of seconds tells nothing."""
     middle, low = span_words(wait.seconds), span_words(wait.low)
     share = {0.9: "nine of ten", 0.8: "eight of ten", 0.95: "nineteen of twenty"}.get(wait.level, f"{wait.level:.0%}")
     if wait.high is None:
         return f"about {middle} more; nothing says when it ends at the latest"
-    return f"about {middle} more; {low} to {span_words(wait.high)} in {share} such cases"
+    between = f"{low} to {span_words(wait.high)}" if wait.low >= 60 else f"no longer than {span_words(wait.high)}"
+    return f"about {middle} more; {between} in {share} such cases"
 
 
 def span_words(seconds: int) -> str:

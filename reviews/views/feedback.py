@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -50,7 +49,7 @@ def outcome(request: HttpRequest, pk: UUID) -> HttpResponse:
 def show(request: HttpRequest) -> HttpResponseBase:
     """Show what can be taken away and what was learned last; POST sends the file. For managers, auditors and administrators."""
     if not sees_everything(request.user):
-        raise PermissionDenied
+        raise Http404
     if request.method != "POST":
         return drawn(request, FileForm(initial={"format": "jsonl", "redact": True}))
     form = FileForm(request.POST)

@@ -68,7 +68,7 @@ def test_a_stranger_may_not_say_anything(ask, reviewer, stranger, signed_in):
 
 def test_only_who_sees_everything_takes_the_file_away(page, ask, reviewer, mona, signed_in):
     decided(ask(), reviewer)
-    assert page.get("/feedback/").status_code == 403 and page.post("/feedback/", {"format": "jsonl"}).status_code == 403
+    assert page.get("/feedback/").status_code == 404 and page.post("/feedback/", {"format": "jsonl"}).status_code == 404
     assert "feedback/" not in page.get("/settled/").content.decode()
 
     manager = signed_in(mona)

@@ -7,7 +7,7 @@ from django.db import transaction
 from teams_week import MONDAY, NEXT, SINCE
 
 from escalations import clock, weekly
-from escalations.models import AuditEntry, EscalationReview, FollowUp
+from escalations.models import AuditEntry, EscalationReview, FollowUp, Notice
 from escalations.weekly.gathering import begins, monday_of
 from tests.factories import role
 
@@ -32,6 +32,20 @@ def test_makes_one_for_each_team_to_whom_anything_came(came):
     assert sorted((one.role.name, one.week) for one in made) == [("finance", MONDAY), ("support", MONDAY)]
     assert all(one.agenda["came"] == 1 and one.state == "open" for one in made)
     assert AuditEntry.objects.filter(action="weekly.made").count() == 2
+
+
+def test_the_team_is_told_once_and_only_where_there_is_something_to_talk_about(came, rosa):
+    came()
+    make_all()
+    review = EscalationReview.objects.get()
+    FollowUp.objects.create(review=review, text="Ask legal", owner=rosa, created_by=rosa)
+
+    assert make_all(NEXT + timedelta(days=7)) == 1  # only what is still to be done
+
+    told = Notice.objects.filter(kind="weekly_review")
+    assert [(one.person, one.role, one.facts["page"], one.facts["items"]) for one in told] == [
+        (rosa, role("finance"), review.get_absolute_url(), len(review.agenda["items"])),
+    ]
 
 
 def test_nothing_is_made_before_the_week_is_over(came):
