@@ -24,7 +24,7 @@ AGAIN = 6  # times that something like each of the week's matters came up in the
 NUMBERS = re.compile(r"\b(?:20|88|87)\d{3}\b")  # of orders and tickets
 ALLOWED = 0.1  # small amounts: one in ten may be wrong
 LOOKS = 4
-FIRST, EVERY = 167.0, 2.6  # hours ago, and between two
+FIRST, EVERY = 167.0, 2.1  # hours ago, and between two
 
 
 def begin_warm(sources: dict[str, Source]) -> None:

@@ -1,4 +1,4 @@
-"""Goodwill vouchers: small, many, alike. Half a year of them was decided before Countersign came, some sixty in its first week.
+"""Goodwill vouchers: small, many, alike. Half a year of them was decided before Countersign came, some eighty in its first week.
 
 The company's people have a table for it: what is late, scratched or missing gets a small one; who haggles gets none, nor who has had
 three. So there is something to learn, and now and then somebody decides otherwise than the table.
@@ -11,7 +11,7 @@ from typing import Any
 
 from escalations.states import Verdict
 
-BEFORE, IN_THE_WEEK = 360, 62
+BEFORE, IN_THE_WEEK = 360, 78
 ACTION = "goodwill_voucher"
 OFTEN = ((0.30, "late"), (0.56, "scratch"), (0.78, "missing"), (0.85, "swap"), (0.93, "haggle"), (1.0, "again"))
 ITEMS = ("shelf Halden", "chair Vik", "side table Fjord", "lamp Sol", "mirror Nes", "bench Tind", "desk Ena", "stool Bo")

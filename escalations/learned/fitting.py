@@ -34,6 +34,7 @@ CHUNK = 2_000  # vectors taken apart at once
 BESIDE_ENOUGH = 50  # later cases that the live version cannot have seen
 STRICTNESS = 10.0  # of the penalty, as scikit-learn's C
 RUNGS = 20
+LEAST = 0.5  # no threshold is lower: what it takes for a no rather than a yes goes to people, whatever the evidence of a lane would bear
 LANE_ENOUGH = 60  # later cases of a lane before it has rungs of its own
 
 
@@ -223,7 +224,7 @@ def rungs_of(cases: Sequence[Case], approve: Sequence[float | None]) -> dict[str
 
 
 def _quantiles(scores: Sequence[float]) -> list[float]:
-    """Return thresholds that leave 5, 10 … 100 % of the scores above them, strict to lax, each once."""
+    """Return thresholds that leave 5, 10 … 100 % of the scores above them, none below `LEAST`, strict to lax, each once."""
     shares = np.arange(1, RUNGS + 1) / RUNGS
-    found = np.floor(np.quantile(np.array(scores), 1 - shares) * 1e6) / 1e6
+    found = np.maximum(np.floor(np.quantile(np.array(scores), 1 - shares) * 1e6) / 1e6, LEAST)
     return [float(one) for one in dict.fromkeys(found)]

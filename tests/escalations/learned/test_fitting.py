@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from escalations.learned import calibrating, of
-from escalations.learned.fitting import fit, model_of, split
+from escalations.learned.fitting import fit, model_of, rungs_of, split
 from escalations.learned.reading import read
 from escalations.proof import calibration
 from tests.teaching import case, cases, posted
@@ -70,6 +70,14 @@ def test_rungs_fall_from_strict_to_lax_and_a_lane_with_enough_has_its_own():
     assert set(rungs) == {"", "1/action/refund"}
     for steps in rungs.values():
         assert steps == sorted(steps, reverse=True) and len(set(steps)) == len(steps) > 1
+
+
+def test_what_it_takes_for_a_no_never_goes_alone():
+    past = cases(200)
+    said = [number / 200 for number in range(200)]
+
+    assert rungs_of(past, said)[""][0] > 0.9 and rungs_of(past, said)[""][-1] == 0.5
+    assert rungs_of(past, [0.1] * 200)[""] == [0.5]
 
 
 def test_novelty_is_a_share_of_known_traffic():
