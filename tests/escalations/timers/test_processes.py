@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection, connections
 
 from escalations import audit, clock, queue
-from escalations.models import AuditEntry, AuditSeal, Heartbeat, Proposal, StepRun
+from escalations.models import AuditEntry, AuditSeal, Heartbeat, Proposal, StepRun, WakeUp
 from tests.factories import STANDARD, IncidentFactory, ProposalFactory, SourceFactory, role
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -207,6 +207,8 @@ def test_two_copies_share_the_work_and_the_queue_is_asked_to_beat(start):
     until(lambda: StepRun.objects.count() == 40)
     until(lambda: Heartbeat.objects.filter(name__startswith="timers:").count() == 2)
     until(lambda: AuditSeal.objects.count() == AuditEntry.objects.count())
+
+    until(lambda: WakeUp.objects.filter(kind="heartbeat", queued_at__isnull=False).exists())
 
     assert StepRun.objects.count() == 40
     assert queue.wake("heartbeat") is False  # theirs waits already
