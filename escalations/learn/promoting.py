@@ -72,9 +72,10 @@ def promote(pk: int, *, person: Person, reason: str) -> ClassifierVersion:
 
 
 def take_back(pk: int, *, person: Person, reason: str) -> ClassifierVersion | None:
-    """Take the live version back; the one that was live before it is live again, which is returned, None when there was none.
+    """Take the live version back; the one that gave way to it is live again, which is returned, None when none did.
 
-    Every grant that stands on what is taken back ends in the same transaction. Raises as `promote` does.
+    One that was taken back itself never comes back so. Every grant that stands on what is taken back ends in the same transaction.
+    Raises as `promote` does.
     """
     with transaction.atomic():
         reason = _checked(person, reason)
@@ -82,8 +83,8 @@ def take_back(pk: int, *, person: Person, reason: str) -> ClassifierVersion | No
         if live is None or live.pk != row.pk:
             raise IllegalMove(f"Classifier {row.number} is not live.")
         before = (
-            ClassifierVersion.objects.select_for_update().defer("weights")
-            .filter(state=VersionState.RETIRED, promoted_at__lt=row.promoted_at).order_by("-promoted_at").first()
+            ClassifierVersion.objects.select_for_update(no_key=True).defer("weights")
+            .filter(state=VersionState.RETIRED, promoted_at__isnull=False, retired_at=row.promoted_at).first()
         )
         now = clock.now()
         _move(row, VersionState.RETIRED, retired_at=now)
@@ -122,9 +123,13 @@ def _checked(person: Person, reason: str) -> str:
 
 
 def _locked(pk: int) -> tuple[ClassifierVersion | None, ClassifierVersion]:
-    """Lock and return (the live version, the one meant). Two queries."""
-    live = ClassifierVersion.objects.select_for_update().defer("weights").filter(state=VersionState.LIVE).first()
-    row = ClassifierVersion.objects.select_for_update().defer("weights").filter(pk=pk).first()
+    """Lock and return (the live version, the one meant). Two queries.
+
+    Not their keys: what is being let go names its version when it commits, and a grant's end waits for that with these locks held.
+    """
+    locked = ClassifierVersion.objects.select_for_update(no_key=True).defer("weights")
+    live = locked.filter(state=VersionState.LIVE).first()
+    row = locked.filter(pk=pk).first()
     if row is None:
         raise NotFound("There is no such classifier.")
     return live, row

@@ -3,12 +3,12 @@
 import threading
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
 from escalations import audit, errors, route
 from escalations.floors import lanes as floor_lanes
-from escalations.learn import evidence, following
+from escalations.learn import evidence, following, promoting
 from escalations.models import AuditEntry, Decision, Lane, LaneGrant, Proposal, Trial, Work
 from escalations.policies import lanes
 from escalations.states import LaneState, TrialMode
@@ -129,6 +129,39 @@ def test_routing_and_ending_at_once(lane, manager):
         assert all(one.decided_at <= grant.ended_at for one in alone)
         assert alone.count() == Trial.objects.filter(grant=grant, mode=TrialMode.ALONE).count()
     assert not Work.objects.filter(stage="route").exists()
+
+
+def test_taking_the_classifier_back_waits_for_what_is_in_between_and_neither_breaks(lane, manager, monkeypatch):
+    """What is in between names its version when it commits, while who takes that back waits for it to commit."""
+    grant = earning.granted(lane, manager)
+    work = waiting(lane, grant.version)
+    ada = PersonFactory(is_staff=True)
+    back = []
+
+    def take_back():
+        try:
+            back.append(promoting.take_back(grant.version_id, person=ada, reason="It cannot be trusted."))
+        except OperationalError as error:
+            back.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=take_back)
+    enter = floor_lanes.enter
+
+    def entered(*args):
+        stands = enter(*args)
+        thread.start()
+        thread.join(0.5)
+        return stands
+
+    monkeypatch.setattr(floor_lanes, "enter", entered)
+    route.run_batch()
+    thread.join(20)
+    work.refresh_from_db()
+    grant.refresh_from_db()
+    assert back == [None] and grant.end == "classifier"
+    assert (work.stage, Trial.objects.get(work=work).mode) == ("done", TrialMode.ALONE)
 
 
 def test_several_who_follow_at_once_label_each_once_and_end_it_once(lane, manager):

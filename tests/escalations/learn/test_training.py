@@ -226,3 +226,21 @@ def test_what_was_taken_back_gives_way_to_what_was_live_before(admin):
     assert not ClassifierVersion.objects.filter(state=VersionState.LIVE).exists()
     with pytest.raises(IllegalMove):
         promoting.take_back(first.pk, person=admin, reason="Twice.")
+
+
+def promoted(admin, number, beside=None):
+    """Return a version that was made live, measured as better than what was."""
+    measured = {"n": 60, "log_loss": 0.5 / number, "base_log_loss": 1.0}
+    scores = {"approve": measured, "beside_number": beside, "beside": {"this": {"approve": measured}, "live": {"approve": {"n": 60, "log_loss": 1.0}}}}
+    row = ClassifierVersion.objects.create(number=number, state=VersionState.READY, scores=scores, next_try_at=None)
+    return promoting.promote(row.pk, person=admin, reason="Better.")
+
+
+def test_what_was_taken_back_does_not_come_back_when_a_later_one_is_taken_back(admin):
+    first = promoted(admin, 1)
+    second = promoted(admin, 2, beside=1)
+    assert promoting.take_back(second.pk, person=admin, reason="It cannot be trusted.").pk == first.pk
+    third = promoted(admin, 3, beside=1)
+
+    assert promoting.take_back(third.pk, person=admin, reason="Nor can this.").pk == first.pk
+    assert promoting.take_back(first.pk, person=admin, reason="Nor this.") is None
