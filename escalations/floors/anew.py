@@ -17,7 +17,17 @@ from escalations.states import TRIGGERS, Floor, RuleState, strictest, worst
 
 from . import cel, findings
 from .facts import facts_of, texts_of
-from .judge import NEVER_ALONE, category_of, confidence_of, conflict_of, doubts_of, is_met, policy_of, role_of
+from .judge import (
+    NEVER_ALONE,
+    category_of,
+    confidence_for_rules,
+    confidence_of,
+    conflict_of,
+    doubts_of,
+    is_met,
+    policy_of,
+    role_of,
+)
 from .rulebook import LiveRule, Rulebook
 from .triggers import asked_in, structural
 
@@ -69,7 +79,7 @@ class Past:
         """Return what a condition would have read then. What Countersign itself proposes is judged before the rules have spoken of it."""
         facts = facts_of(self.incident, self.proposal, self.words)
         facts["classification"] = {
-            "severity": self.severity, "category": self.category, "confidence": confidence_of(self.words, self.proposal),
+            "severity": self.severity, "category": self.category, "confidence": confidence_for_rules(self.words, self.proposal),
             "triggers": [trigger["name"] for word in self.words for trigger in word.triggers],
         }
         facts["now"] = self.proposal.routed_at

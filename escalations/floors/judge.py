@@ -73,7 +73,8 @@ def judge(
     """Judge one proposal of one incident. At most two queries (whom `on_behalf_of` names); reads `incident.source.owner`."""
     held = known.get("held", "")
     facts = facts_for_rules(incident, proposal, words)
-    category, severity, confidence = (facts["classification"][name] for name in ("category", "severity", "confidence"))
+    category, severity = (facts["classification"][name] for name in ("category", "severity"))
+    confidence = confidence_of(words, proposal)
     matched, errors = _matching(rulebook, facts)
     category = next((live.rule.category.name for live in matched if live.rule.category), category)
     severity = worst(severity, *(live.rule.severity for live in matched))
@@ -128,7 +129,7 @@ def facts_for_rules(incident: Incident, proposal: Proposal, words: Sequence[Clas
     facts["classification"] = {
         "severity": worst(incident.claimed_severity, *(word.severity for word in words)),
         "category": category_of(words),
-        "confidence": confidence_of(words, proposal),
+        "confidence": confidence_for_rules(words, proposal),
         "triggers": [trigger["name"] for word in words for trigger in word.triggers],
     }
     return facts
@@ -228,6 +229,13 @@ def confidence_of(words: Sequence[Classification], proposal: Proposal) -> float 
     said = [word.confidence for word in words if not word.error and word.confidence is not None]
     claim = proposal.claims.get("confidence")
     return min([*said, *([float(claim)] if claim is not None else [])], default=None)
+
+
+def confidence_for_rules(words: Sequence[Classification], proposal: Proposal) -> float | None:
+    """Return that confidence as conditions read it: None, which is 0 to them, where neither `rules` nor `learned` said how sure. Else a
+    model, or its source's claim, would supply what it may only take away, and be past every rule about what nobody is sure of."""
+    own = any(word.engine in OWN_ENGINES and not word.error and word.confidence is not None for word in words)
+    return confidence_of(words, proposal) if own else None
 
 
 def category_of(words: Sequence[Classification]) -> str:

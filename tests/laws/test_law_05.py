@@ -184,6 +184,25 @@ def test_what_a_source_says_of_itself_never_loosens(posted, claims):
     assert loud.policy == bare.policy
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("says", ["the model", "the source", "nobody"])
+def test_where_our_own_engines_do_not_know_nobody_else_is_sure_for_them(run_jobs, yes_man, agent, settings, says):
+    """An action with a name of one's own is in no table: a rule about what nobody is sure of keeps it, whoever claims to be sure."""
+    if says != "the model":
+        settings.COUNTERSIGN_MODEL = ""
+    RoutingRule.objects.update(state="archived")
+    RuleFactory(name="Plants", floor="auto", condition='proposal.action == "water_plants"', priority=1)
+    RuleFactory(name="Nobody is sure", floor="review", condition="classification.confidence < 0.6", priority=2)
+    proposal = {"action": "water_plants", "args": {"room": "b"}} | ({"confidence": 1.0} if says == "the source" else {})
+    answer = agent.post("/incidents", {"kind": "action", "title": "Water the plants", "proposal": proposal})
+    while run_jobs():
+        pass
+    said = {one.engine: one.confidence for one in Classification.objects.filter(incident=answer.json()["id"])}
+    assert said["rules"] is None and (says != "the model" or said["llm"] >= 0.95), said
+    kept = newest(answer.json()["id"])
+    assert (kept.state, [one["name"] for one in kept.rules if one["floor"] == "review"]) == ("pending", ["Nobody is sure"])
+
+
 @pytest.mark.parametrize("field", ["role", "assignee", "reviewer", "floor", "triggers", "risk", "category", "policy", "owner", "state"])
 def test_a_caller_cannot_even_name_what_is_not_its_to_say(agent, field):
     body = {"kind": "action", "title": "t", "proposal": {"action": "refund", "args": {}}}
