@@ -15,19 +15,9 @@ from escalations.models import Classification, Lane, OutcomeReport, Proposal, Ro
 from escalations.policies import lanes, proving
 from escalations.states import RuleState, State, TrialMode
 from tests import earning
-from tests.factories import PersonFactory, RuleFactory, SourceFactory
+from tests.factories import PersonFactory, RuleFactory
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def source():
-    return SourceFactory(name="billing")
-
-
-@pytest.fixture
-def version():
-    return earning.classifier()
 
 
 @pytest.fixture
@@ -36,12 +26,6 @@ def grant(source, version, rosa, mona):
 
 
 # -- a source that takes back what a person would look at
-
-
-@pytest.fixture
-def always_drawn(monkeypatch):
-    """Whatever could go alone is an audit sample."""
-    monkeypatch.setattr(floor_lanes, "draw", lambda what, incident, revision: 0.0)
 
 
 def taken_back(grant, rosa, *, how, of=6, right=30):

@@ -17,16 +17,6 @@ from tests.factories import PersonFactory, RuleFactory, SourceFactory, role
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def source():
-    return SourceFactory(name="billing")
-
-
-@pytest.fixture
-def version():
-    return earning.classifier()
-
-
 def found(version):
     lane = Lane.objects.get()
     return [right for _, right, _ in evidence.of(lane, version)]

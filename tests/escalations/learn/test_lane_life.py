@@ -9,29 +9,8 @@ from escalations.learn import evidence, following
 from escalations.models import AuditEntry, Decision, Lane, Notice, RoutingRule, Trial
 from escalations.states import LaneState, TrialMode
 from tests import earning
-from tests.factories import SourceFactory
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def source():
-    return SourceFactory(name="billing")
-
-
-@pytest.fixture
-def version():
-    return earning.classifier()
-
-
-@pytest.fixture
-def never_drawn(monkeypatch):
-    monkeypatch.setattr(floor_lanes, "draw", lambda what, incident, revision: 0.999)
-
-
-@pytest.fixture
-def always_drawn(monkeypatch):
-    monkeypatch.setattr(floor_lanes, "draw", lambda what, incident, revision: 0.0)
 
 
 def test_a_lane_that_watches_lets_nothing_go_and_remembers_what_it_would_have_done(source, version):
