@@ -1,6 +1,9 @@
 """What the machine would have said had nobody been asked, and whether a person decided otherwise. Pure: one truth for every figure."""
 
-from escalations.states import Kind, Verdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from escalations.states import Floor, Kind, Verdict
 
 UNSURE = 0.5  # confidence below which the machine leans to no
 
@@ -25,6 +28,14 @@ def word(kind: str, *, suspected: bool, let_go: bool, confidence: float | None, 
     if confidence is not None:
         return Verdict.APPROVE if confidence >= UNSURE else Verdict.REJECT
     return {"approve": Verdict.APPROVE, "reject": Verdict.REJECT}.get(fallback)
+
+
+def let_go(rules: Iterable[Mapping[str, Any]]) -> bool:
+    """Say whether a live rule would have let it go, of rules as a proposal keeps them: one that matched and lacked nothing besides.
+
+    Where something is `unmet` (confidence, or that no lane has earned it) the rule had no word.
+    """
+    return any(one.get("floor") == Floor.AUTO and "unmet" not in one for one in rules)
 
 
 def overridden(said: Verdict | None, verdict: str) -> bool | None:

@@ -103,7 +103,8 @@ _DECIDED = f"""
 SELECT decision.type, person.id, coalesce(nullif(trim(person.first_name || ' ' || person.last_name), ''), person.username),
        recent.role_id, source.name, recent.kind, recent.risk,
        extract(epoch FROM decision.decided_at - recent.routed_at)::float8, decision.decided_at, recent.confidence,
-       recent.triggers @> '[{{"name": "injection_suspected"}}]', recent.rules @> '[{{"floor": "auto"}}]',
+       recent.triggers @> '[{{"name": "injection_suspected"}}]',
+       jsonb_path_exists(recent.rules, '$[*] ? (@.floor == "auto" && !exists(@.unmet))'),  -- as `leaning.let_go` has it
        coalesce(recent.policy ->> 'fallback', ''),
        extract(epoch FROM coalesce(signature.at, decision.decided_at) - opened.at)::float8, coalesce(opened.length, 0)
 FROM (

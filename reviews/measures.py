@@ -40,7 +40,7 @@ class Decided:
     decided_at: datetime
     confidence: float | None = None
     suspected: bool = False  # the trigger injection_suspected fired
-    let_go: bool = False  # a live rule with floor `auto` matched; something else brought it to a person
+    let_go: bool = False  # a live rule would have let it go (`leaning.let_go`); something else brought it to a person
     fallback: str = ""
     # Seconds from this person's first opening of it to the signature: the longest that it can have been read. None for a group form
     # or a token. To the signature, for what can be taken back for a while is decided later than it was signed.

@@ -65,7 +65,7 @@ class Came:
         if not self.decided or self.verdict is None:
             return None
         word = leaning.word(
-            self.kind, suspected="injection_suspected" in self.trigger_names, let_go=any(one.get("floor") == "auto" for one in self.rules),
+            self.kind, suspected="injection_suspected" in self.trigger_names, let_go=leaning.let_go(self.rules),
             confidence=self.confidence, fallback="",  # what a policy does when nobody answers is no opinion of this one
         )
         return leaning.overridden(word, self.verdict)

@@ -48,6 +48,16 @@ def test_what_came_on_sunday_and_ran_out_on_monday_stands_in_the_second_week(cam
     assert marks(said, late) == ["expired"]
 
 
+def test_a_rule_that_lacked_something_is_no_word_of_the_machine(came):
+    """What a lane has earned is a rule that matches nearly everything: where none has, people overrode nobody by refusing what is unsure."""
+    lane = {"name": "What a lane has earned", "floor": "auto"}
+    came(10, "reject", confidence=0.2, rules=[lane | {"unmet": "no lane has earned this"}])
+    came(11, "reject", confidence=None, rules=[lane | {"unmet": "no lane has earned this"}])
+    came(12, "reject", confidence=0.2, rules=[lane])
+
+    assert agenda()["overrides"] == {"judged": 2, "overridden": 1}
+
+
 def test_says_why_each_is_on_the_list_the_most_telling_first(came):
     plain, waits, overridden = came(confidence=0.9), came(11, None), came(12, "reject", confidence=0.9)
     climbed, raised, harmed = came(13), came(14), came(15)
