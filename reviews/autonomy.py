@@ -67,6 +67,7 @@ class Shown:
     audits: list[Trial]
     alone: list[Trial]
     why_not: str  # why the reader may not grant it; "" who may
+    own: int  # of the evidence, the decisions of the reader
     ends_soon: bool
     coming: ClassifierVersion | None  # where none is live: the newest that is ready or being trained
 
@@ -92,6 +93,11 @@ class Shown:
     @property
     def delta(self) -> float:
         return self.grant.delta if self.grant else self.lane.delta
+
+    @property
+    def mostly_own(self) -> bool:
+        """Say whether the reader would sign on the strength of their own decisions."""
+        return 2 * self.own > sum(one.many for one in self.view.deciders)
 
     @property
     def sure(self) -> str:
@@ -149,7 +155,7 @@ def shown_to(person: Person, lane: Lane) -> Shown:
         plot=plot_of(view.rungs, grant.alpha if grant else lane.alpha, chosen),
         audits=tried(grant, TrialMode.AUDIT) if grant else [],
         alone=tried(grant, TrialMode.ALONE) if grant else [],
-        why_not=verbs.may_grant(person, lane),
+        why_not=verbs.may_grant(person, lane), own=sum(one.many for one in view.deciders if one.person == person.pk),
         ends_soon=bool(grant and grant.expires_at - clock.now() < SOON),
         coming=None if view.version else coming(),
     )

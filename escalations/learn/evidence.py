@@ -53,6 +53,7 @@ class LaneView:
     wrong: int
     unknown: int  # expired, withdrawn, superseded
     kept: int  # of the decided ones, those that a trigger, a rule or the past kept with people: they never count
+    deciders: list[proving.Decider]  # whose decisions the evidence is, who decided most first
     keepers: list[Keeper]  # what kept them, the commonest first
     rungs: list[Rung]
     certified: Rung | None  # the most that could go alone now, at the lane's alpha and delta
@@ -107,7 +108,7 @@ def watch(grant: LaneGrant) -> Watch:
 
 
 def seen(lane: Lane) -> LaneView:
-    """Return what the lane's page says. About a dozen queries, however much there is."""
+    """Return what the lane's page says. About fourteen queries, however much there is."""
     history = list(lane.grants.select_related("granted_by", "ended_by", "version").defer("version__weights").order_by("-granted_at"))
     grant = next((one for one in history if one.ended_at is None), None)
     version = proving.speaking(grant)
@@ -122,7 +123,8 @@ def seen(lane: Lane) -> LaneView:
     return LaneView(
         lane=lane, version=version, decided=counted["decided"], labelled=len(found), right=sum(one.right for one in found),
         wrong=sum(not one.right for one in found), unknown=counted["unknown"], kept=counted["kept"],
-        keepers=keepers(lane) if counted["kept"] else [], rungs=rungs, certified=certified,
+        deciders=proving.deciders(lane, version) if version else [], keepers=keepers(lane) if counted["kept"] else [], rungs=rungs,
+        certified=certified,
         needed=steps.needed() if steps else None,
         mistakes=mistakes(lane, version, threshold) if version and threshold is not None else [],
         grant=grant, audits=counted["audits"], audits_wrong=counted["audits_wrong"], let_go=_let_go(grant) if grant else None,

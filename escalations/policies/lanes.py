@@ -64,6 +64,7 @@ def grant(
     shown = next((rung for rung in terms["rungs"] if rung["threshold"] == threshold and rung["passed"]), None)
     if shown is None:
         raise Invalid([problem("threshold", "not_certified", "The evidence does not certify this threshold.")])
+    own = sum(one.many for one in proving.deciders(lane, version) if one.person == person.pk)
     today = proving.ladder_of(lane, version, alpha, delta, proving.pieces(lane, version)).rungs()
     if not any(rung.threshold == threshold and rung.passed for rung in today):
         raise ChangedSinceSeen("What was decided since you saw this does not bear it any more. Read it again before you sign.")
@@ -81,7 +82,7 @@ def grant(
     audit.record(
         "lane.granted", actor=audit.Actor.of(person), subject=subject_of(lane), lane=str(lane), grant=given.pk, version=version.number,
         alpha=alpha, delta=delta, threshold=threshold, days=days, reason=reason, terms=digest, selected=shown["selected"],
-        wrong=shown["wrong"], bound=shown["bound"], share=shown["share"], until=given.expires_at,
+        wrong=shown["wrong"], bound=shown["bound"], share=shown["share"], decided=terms["decided"], own=own, until=given.expires_at,
     )
     _tell("lane_granted", lane, by=person.name, until=f"{given.expires_at:%Y-%m-%d}", allowed=f"{100 * alpha:g} %", text=reason)
     return given

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Max, Q
+from django.db.models import Count, F, Max, Q, QuerySet
 
 from escalations import canonical
 from escalations.floors.lanes import drawn, key_of
-from escalations.models import ClassifierVersion, Lane, LaneGrant, Trial
+from escalations.models import ClassifierVersion, Decision, Lane, LaneGrant, Trial
 from escalations.proof.ladder import Ladder, Rung, most
 from escalations.states import TrialMode, VersionState
 
@@ -41,6 +41,15 @@ class Piece:
     grant: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """One person, and how much of the evidence they decided."""
+
+    person: int
+    name: str
+    many: int
+
+
 def speaking(grant: LaneGrant | None = None) -> ClassifierVersion | None:
     """Return the version whose evidence counts: the one a grant is pinned to, else the live one. At most one query."""
     if grant is not None:
@@ -48,8 +57,7 @@ def speaking(grant: LaneGrant | None = None) -> ClassifierVersion | None:
     return ClassifierVersion.objects.filter(state=VersionState.LIVE).defer("weights").first()
 
 
-def pieces(lane: Lane, version: ClassifierVersion, until: datetime | None = None) -> list[Piece]:
-    """Return the evidence of a version in a lane, in the order in which it was learned; only what was known `until` then. Two queries."""
+def _rows(lane: Lane, version: ClassifierVersion, until: datetime | None = None) -> QuerySet[Trial]:
     rows = Trial.objects.filter(lane=lane, eligible=True, counts=True, right__isnull=False, labelled_at__isnull=False)
     rows = rows.filter(work__estimates__version=version, work__estimates__created_at__lte=F("created_at"))
     rows = rows.exclude(mode=TrialMode.ALONE, right=True)
@@ -57,7 +65,12 @@ def pieces(lane: Lane, version: ClassifierVersion, until: datetime | None = None
         rows = rows.filter(created_at__gt=begins)
     if until is not None:
         rows = rows.filter(labelled_at__lte=until)
-    found = rows.order_by("labelled_at", "pk").values_list(
+    return rows
+
+
+def pieces(lane: Lane, version: ClassifierVersion, until: datetime | None = None) -> list[Piece]:
+    """Return the evidence of a version in a lane, in the order in which it was learned; only what was known `until` then. Two queries."""
+    found = _rows(lane, version, until).order_by("labelled_at", "pk").values_list(
         "pk", "work__estimates__approve", "right", "labelled_at", "share", "grant_id", "grant__audit_share", "mode"
     )
     kept = []
@@ -67,6 +80,13 @@ def pieces(lane: Lane, version: ClassifierVersion, until: datetime | None = None
             continue
         kept.append(Piece(score, bool(right), at, 1.0 / long_run if drawn_from else 1.0, grant))
     return kept
+
+
+def deciders(lane: Lane, version: ClassifierVersion) -> list[Decider]:
+    """Return whose decisions the evidence is, who decided most of it first. Two queries."""
+    decided = Decision.objects.filter(by_kind="person", proposal__in=_rows(lane, version).values("proposal"))
+    rows = decided.values("person_id").annotate(name=Max("by_name"), many=Count("pk")).order_by("-many", "person_id")
+    return [Decider(row["person_id"], row["name"], row["many"]) for row in rows]
 
 
 def begins_at(lane: Lane) -> datetime | None:

@@ -1,5 +1,6 @@
 """The pages of lanes: who sees them, what they say, and what it takes to sign."""
 
+import json
 import re
 from datetime import timedelta
 
@@ -218,6 +219,23 @@ def test_terms_that_were_not_shown_are_not_signed(client, manager, proven, field
     answer = client.post(f"{proven.get_absolute_url()}grant/", {**form, field: value})
 
     assert answer.status_code in (409, 422) and "Nothing was done" in answer.content.decode() and not LaneGrant.objects.exists()
+
+
+def test_it_says_whose_decisions_prove_it_and_warns_who_would_sign_on_their_own(client, manager, source):
+    rosa = PersonFactory(first_name="Rosa", last_name="Lindqvist")
+    lane = lane_with(source, "goodwill_voucher", right=20, alpha=0.1, person=rosa)
+    lane_with(source, "goodwill_voucher", right=40, person=manager)
+    client.force_login(PersonFactory(roles=["manager"]))
+    assert "your own decisions" not in page_of(client, lane)
+    client.force_login(manager)
+
+    page = page_of(client, lane)
+
+    assert "Decided by Maren Manager (40), Rosa Lindqvist (20)." in page
+    assert "Most of this evidence is your own decisions: 40 of 60." in page
+    client.post(f"/autonomy/{lane.pk}/grant/", signed(page))
+    facts = json.loads(AuditEntry.objects.get(action="lane.granted").body)["facts"]
+    assert (facts["own"], facts["decided"]) == (40, 60)
 
 
 def test_evidence_that_changed_since_it_was_shown_is_a_conflict(client, manager, proven):
