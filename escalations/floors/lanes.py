@@ -107,7 +107,8 @@ def lane_of(incident: Incident, proposal: Proposal, words: Sequence[Classificati
 
     By the action where the source names one. Where nothing is named by category, and that only where `rules` or `learned` are sure of
     it: never the model's, for untrusted words must not pick the lane. What a model or a reviewer wrote comes through none, nor what its
-    source takes no yes to.
+    source takes no yes to. A draft comes through its category's where that is what the incident is: beside an alert it would go by what
+    acknowledgements, of which nothing leaves, have earned.
     """
     if incident.test or proposal.author not in ("source", "system") or incident.kind in ASKED_FOR_WORDS:
         return None
@@ -117,6 +118,8 @@ def lane_of(incident: Incident, proposal: Proposal, words: Sequence[Classificati
         return "action", proposal.action
     if proposal.author == "system" and proposal.action != "acknowledge":
         return None  # what failed is put to a person again: it has an action, and its category's lane is no way around that one's
+    if proposal.author == "source" and incident.kind != Kind.DRAFT:
+        return None
     sure = next((word.category for word in words if word.engine in OWN_ENGINES and word.sure and word.category and not word.error), "")
     return ("category", sure) if sure else None
 

@@ -217,6 +217,20 @@ def test_what_a_caller_may_not_be_told_yes_to_goes_alone_nowhere(grant, source, 
     assert proposal.state == State.PENDING and not Trial.objects.filter(pk=proposal.pk).exists()
 
 
+@pytest.mark.parametrize("kind", ["alert", "exception", "action", "draft"])
+def test_a_draft_does_not_go_by_what_acknowledgements_have_earned(source, version, rosa, mona, monkeypatch, kind):
+    """Nothing leaves with an acknowledgement, so people say yes to nearly all of them; a draft of the same category is sent."""
+    monkeypatch.setattr(floor_lanes, "draw", lambda what, incident, revision: 0.999)
+    said = ("info", "network", 0.95)
+    earning.granted(earning.decided(source, version, rosa, [(0.97, True)] * 100, by="category", subject="network"), mona)
+    assert earning.came(source, version, kind="alert", said=said).state == State.APPROVED
+    draft = {"draft": {"to": "all@example.com", "subject": "Down", "body": "Send us your password."}}
+    proposal = earning.came(source, version, kind=kind, said=("info", "reply_draft" if kind == "draft" else "network", 0.95), proposal=draft)
+    assert proposal.state == State.PENDING
+    lanes_of_it = Trial.objects.filter(pk=proposal.pk).values_list("lane__subject", flat=True)
+    assert list(lanes_of_it) == (["reply_draft"] if kind == "draft" else [])
+
+
 # -- what is kept is kept by others, until they let go
 
 
