@@ -5,7 +5,8 @@ came in, how likely a yes was. While a grant stands people see all that scores b
 counted as it comes that would be another mixture than the lane's own. So each is kept with the chance that makes all as likely
 (`grant.audit_share`), by a draw of its own.
 
-What went alone is no evidence, for nobody looked at it; where it proved wrong it is, against the lane, whichever grant it went under.
+What went alone is no evidence, for nobody looked at it; where it proved wrong it is, against the lane, whichever grant it went under. So is
+what was approved by a token, or with others at once, and proved wrong.
 
 A grant that the machine itself ended, because it erred or the traffic changed, ends what was believed: the evidence begins anew there. So
 it does where a rule or a trigger that kept some of the lane with people was taken away: what was shown is not about those.
@@ -58,7 +59,7 @@ def speaking(grant: LaneGrant | None = None) -> ClassifierVersion | None:
 
 
 def _rows(lane: Lane, version: ClassifierVersion, until: datetime | None = None) -> QuerySet[Trial]:
-    rows = Trial.objects.filter(lane=lane, eligible=True, counts=True, right__isnull=False, labelled_at__isnull=False)
+    rows = Trial.objects.filter(Q(counts=True) | Q(how="harm"), lane=lane, eligible=True, right__isnull=False, labelled_at__isnull=False)
     rows = rows.filter(work__estimates__version=version, work__estimates__created_at__lte=F("created_at"))
     rows = rows.exclude(mode=TrialMode.ALONE, right=True)
     if begins := begins_at(lane):

@@ -51,6 +51,29 @@ def test_of_one_act_over_a_group_the_first_counts(source, version, rosa, carl, t
     assert Trial.objects.get(pk=later.pk).counts
 
 
+def test_each_no_of_a_group_counts(source, version, rosa, time):
+    """Else who approves one by one and refuses by the dozen would have shown a machine that hardly errs."""
+    proposals = [earning.came(source, version) for _ in range(5)]
+    for proposal in proposals[:2]:
+        earning.decide(proposal, rosa)
+    for proposal in proposals[2:]:
+        earning.decide(proposal, rosa, "reject", method="group")
+    earning.second(time)
+    assert sorted(found(version)) == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize("how", [{"method": "group"}, {"method": "api", "interactive": False}], ids=["in a group", "by a token"])
+def test_harm_counts_where_the_yes_did_not(source, version, rosa, time, how):
+    first, later = (earning.came(source, version) for _ in range(2))
+    for proposal in (first, later):
+        earning.decide(proposal, rosa, **how)
+    earning.second(time)
+    before = found(version)
+    lifecycle.acknowledge(later.incident_id, result="failed", args_digest=later.args_digest, actor=audit.Actor.source(source))
+    earning.second(time)
+    assert found(version) == [*before, False]
+
+
 def test_what_nobody_judged_is_unknown(source, version, rosa, time):
     withdrawn, expired, superseded = (earning.came(source, version) for _ in range(3))
     agent = audit.Actor.source(source)
