@@ -34,7 +34,7 @@ def look(since: datetime, *, limit: int = NEWEST) -> set[int]:
         against = {incident: how for incident, outcome, how in reports if outcome == "wrong" or how == "complaint"}
         touched |= _mark(_decided({incident: f"Reported as wrong: {told.get(how, how)}." for incident, how in against.items()}))
     for complaints in _complaints(since, limit):
-        touched |= _mark(_complained_of(complaints))
+        touched |= _mark(_complained_of(complaints, limit))
     return touched
 
 
@@ -106,8 +106,11 @@ def _complaints(since: datetime, limit: int) -> Iterator[list[Incident]]:
         last = page[-1].pk
 
 
-def _complained_of(complaints: Sequence[Incident]) -> dict[UUID, str]:
-    """Return what went alone lately for those who complain: the same matter, run or customer of the same source. A query a source."""
+def _complained_of(complaints: Sequence[Incident], limit: int) -> dict[UUID, str]:
+    """Return what went alone lately for those who complain: the same matter, run or customer of the same source. A query a source.
+
+    The newest `limit` of each source that are not marked yet: where all its items name one customer, the next look goes on.
+    """
     harmed: dict[UUID, str] = {}
     by_source: dict[int, dict[tuple[str, Any], list[Incident]]] = defaultdict(lambda: defaultdict(list))
     for one in complaints:
@@ -115,18 +118,18 @@ def _complained_of(complaints: Sequence[Incident]) -> dict[UUID, str]:
             by_source[one.source_id][what].append(one)
     for source, about in by_source.items():
         asked = {name: [value for kind, value in about if kind == name] for name in ("external_id", "session", "customer")}
+        came = [one.received_at for some in about.values() for one in some]
         rows = Trial.objects.filter(
             Q(proposal__incident__external_id__in=asked["external_id"]) | Q(proposal__incident__session__in=asked["session"])
             | Q(proposal__incident__customer__id__in=asked["customer"]),
-            lane__source_id=source, mode=TrialMode.ALONE, right=None,
-            created_at__gte=min(one.received_at for some in about.values() for one in some) - WITHIN,
-        ).select_related("proposal__incident")
-        for trial in rows:
-            own = trial.proposal.incident
-            for what in _whose(own.external_id, own.session, _customer(own.customer)):
+            lane__source_id=source, mode=TrialMode.ALONE, right=None, created_at__gte=min(came) - WITHIN, created_at__lte=max(came),
+        ).order_by("-created_at", "pk")
+        own = (f"proposal__incident__{name}" for name in ("id", "external_id", "session", "customer__id"))
+        for pk, created_at, incident, external_id, session, customer in rows.values_list("pk", "created_at", *own)[:limit]:
+            for what in _whose(external_id, session, _customer({"id": customer})):
                 for one in about.get(what, ()):
-                    if one.pk != own.pk and one.received_at - WITHIN <= trial.created_at <= one.received_at:
-                        harmed[trial.pk] = f"A customer complains: incident {one.pk}."
+                    if one.pk != incident and one.received_at - WITHIN <= created_at <= one.received_at:
+                        harmed[pk] = f"A customer complains: incident {one.pk}."
     return harmed
 
 

@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from escalations import audit, clock, lifecycle
 from escalations.floors import lanes as floor_lanes
@@ -225,6 +227,22 @@ def test_a_complaint_in_the_same_matter_is_harm(alone, source, time, same):
         Proposal.objects.filter(pk=complaint.pk).update(triggers=[{"name": "user_complaint", "why": "", "where": ""}])
     earning.second(time)
     assert Trial.objects.get(pk=alone.pk).how == "harm"
+
+
+def test_a_complaint_of_whoever_all_items_are_for_is_read_in_parts(alone, source, version):
+    """A source may name one customer for all it asks, and each item may be large."""
+    nobody = {"id": "anonymous", "tier": "", "flags": []}
+    more = [earning.came(source, version, customer=nobody, payload={"log": "x" * 9_000}) for _ in range(3)]
+    assert {one.state for one in more} == {"approved"}
+    complaint = earning.came(source, None, kind="handoff", customer=nobody)
+    Proposal.objects.filter(pk=complaint.pk).update(triggers=[{"name": "user_complaint", "why": "", "where": ""}])
+    marked = []
+    for _ in range(3):
+        with CaptureQueriesContext(connection) as said:
+            harm.look(clock.now() - timedelta(minutes=1), limit=2)
+        assert not any('"payload"' in one["sql"] for one in said.captured_queries if '"escalations_trial"' in one["sql"])
+        marked.append(list(Trial.objects.filter(how="harm").order_by("created_at").values_list("pk", flat=True)))
+    assert marked == [[one.pk for one in more[1:]], [one.pk for one in more], [one.pk for one in more]]
 
 
 def test_a_complaint_about_something_else_or_by_another_source_is_none(alone, source, time):
