@@ -206,12 +206,12 @@ def _fired(
 
 
 def doubts_of(rulebook: Rulebook, words: Sequence[Classification], confidence: float | None) -> list[dict[str, Any]]:
-    """Return low_confidence and classifier_failed where they hold."""
+    """Return low_confidence and classifier_failed where they hold. Where an engine failed, only one of our own is sure enough for it."""
     below = float(rulebook.settings().get("low_confidence", {}).get("below", CONFIDENT))
     spoke = [word for word in words if not word.error]
     doubts = []
     failed = [word for word in words if word.error]
-    if not spoke or (failed and not any((word.confidence or 0) >= below for word in spoke)):
+    if not spoke or (failed and not any((word.confidence or 0) >= below for word in spoke if word.engine in OWN_ENGINES)):
         why = "; ".join(f"{word.engine}: {word.error}" for word in failed) or "no engine answered"
         doubts.append(_trigger("classifier_failed", why[:300], "classification"))
     if confidence is not None and confidence < below:

@@ -164,6 +164,8 @@ def test_a_failed_engine_costs_a_trigger_only_when_nobody_else_is_confident(sour
 
     assert "classifier_failed" not in confident.trigger_names
     assert "classifier_failed" in unsure.trigger_names
+    yes_man = posted(source, ("rules", "warning", "other", None), ("learned", "", "", None), ("llm", "info", "refund", 1.0))
+    assert "classifier_failed" in yes_man.trigger_names, "a model that is sure of everything stands in for no engine of ours"
     assert "no answer" in next(one["why"] for one in alone.triggers if one["name"] == "classifier_failed")
 
 
