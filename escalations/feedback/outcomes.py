@@ -14,7 +14,6 @@ from escalations.models import Decision, Delivery, Incident, OutcomeReport, Pers
 from escalations.wire import moment
 
 RIGHT, COMPLAINT, CORRECTION = "right", "complaint", "correction"
-LATER = ("feedback", COMPLAINT, CORRECTION)  # what may be said here; "ack" is what an acknowledgement says
 
 
 class NothingDecided(Conflict):

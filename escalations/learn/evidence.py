@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
+from django.db import connection
 from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When
 
 from escalations.models import ClassifierVersion, Lane, LaneGrant, Person, Trial
@@ -16,6 +16,15 @@ from escalations.states import Floor, LaneState, TrialMode
 
 SHOWN = 50  # mistakes, and harm
 READ = 200  # proposals of which it is told what kept them
+
+# `place` counts those that were wrong up to here: the one that was, then what followed it.
+_WENT_ALONE = """
+SELECT count(*), share, wrong, bool_or(wrong AND high_risk) FROM (
+    SELECT share, high_risk, "right" IS FALSE AS wrong,
+           count(*) FILTER (WHERE "right" IS FALSE) OVER (ORDER BY created_at, proposal_id) AS place
+    FROM escalations_trial WHERE grant_id = %s AND mode = %s
+) AS went GROUP BY place, wrong, share ORDER BY place, wrong DESC, share
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +101,23 @@ def watch(grant: LaneGrant) -> Watch:
         if one.grant != grant.pk and one.score is not None and one.score >= grant.threshold
     ]
     watched = Watch(grant.alpha, grant.delta, selected=len(before), wrong=sum(not one.right for one in before))
-    rows = Trial.objects.filter(proving.under(grant))
-    alone = rows.filter(mode=TrialMode.ALONE).order_by("created_at", "pk").values_list("share", "right", "high_risk")
-    for (share, right, risky), run in groupby(alone, key=lambda row: (row[0], row[1], row[2] and row[1] is False)):
-        count = sum(1 for _ in run)
-        if right is not False:
-            watched.let_go(count, share=share)
-            continue
-        for _ in range(count):
+    for many, share, wrong, risky in went_alone(grant):
+        if wrong:
             watched.harm(share=share, high_risk=risky)
-    audits = rows.filter(Q(counts=True) | Q(right=False), mode=TrialMode.AUDIT, right__isnull=False)
+        else:
+            watched.let_go(many, share=share)
+    audits = Trial.objects.filter(Q(counts=True) | Q(right=False), grant=grant, mode=TrialMode.AUDIT, right__isnull=False)
     for right, share, risky in audits.order_by("labelled_at", "pk").values_list("right", "share", "high_risk"):
         watched.audit(right, share=share, high_risk=risky)
     return watched
+
+
+def went_alone(grant: LaneGrant) -> list[tuple[int, float, bool, bool]]:
+    """Return what went alone under a grant, in order: (how many, their share, wrong, of high risk), each that proved wrong by itself, what
+    lies between two by its shares. One query, of as many rows, however much went."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WENT_ALONE, [grant.pk, TrialMode.ALONE])
+        return list(cursor.fetchall())
 
 
 def seen(lane: Lane) -> LaneView:

@@ -137,8 +137,3 @@ def told(rung: Rung) -> dict[str, Any]:
 def digest(terms: dict[str, Any] | None) -> str:
     """Return the digest over the canonical bytes of an offer, as everything that is signed has one; "" without one."""
     return "" if terms is None else canonical.digest_of(canonical.canonical_bytes(terms).decode())
-
-
-def under(grant: LaneGrant) -> Q:
-    """Return which trials let something go, or drew it for an audit, under a grant."""
-    return Q(grant=grant, mode__in=[TrialMode.ALONE, TrialMode.AUDIT])

@@ -271,6 +271,23 @@ def test_harm_to_what_a_person_had_approved_takes_back_the_evidence(source, vers
     assert found(version) == [False]
 
 
+def test_what_went_alone_is_read_as_runs_between_those_that_were_wrong(source, version, rosa, mona):
+    """Hundreds of thousands may have gone: each second in which something is decided they are weighed again."""
+    grant = earning.earned(source, version, rosa, mona)
+    last = 0
+    for share, risky, outcomes in ((0.2, False, "rrrwr"), (0.1, True, "rrw"), (0.1, False, "wrrrr"), (0.05, False, "rr")):
+        last += 100
+        said = [(0.97, one == "r") for one in outcomes]
+        earning.decided(source, version, rosa, said, grant=grant, mode=TrialMode.ALONE, share=share, risky=risky, ago=-timedelta(seconds=last))
+    right = [(many, share) for many, share, wrong, _ in evidence.went_alone(grant) if not wrong]
+    assert evidence.went_alone(grant) == [
+        (3, 0.2, False, False), (1, 0.2, True, False), (2, 0.1, False, False), (1, 0.2, False, False), (1, 0.1, True, True),
+        (1, 0.1, True, False), (2, 0.05, False, False), (4, 0.1, False, False),
+    ]
+    watched = evidence.watch(grant)
+    assert sum(many for many, _ in right) == 12 and (watched.harms, watched.estimate().alone) == (3, 15)
+
+
 def test_harm_beyond_what_is_allowed_ends_the_grant(source, version, rosa, mona, time):
     grant = earning.earned(source, version, rosa, mona)
     earning.decided(source, version, rosa, [(0.97, number % 3 > 0) for number in range(40)], grant=grant, mode=TrialMode.ALONE, share=0.2)
