@@ -119,7 +119,7 @@ def _word(version: ClassifierVersion, said: Said, above: float, each_ms: int) ->
         engine=ENGINE, version=str(version.number), severity=severity, category=category,
         confidence=round(min(chance for chance, _ in named), 3) if named and not strange else None,
         sure=bool(category) and (said.category_p or 0) >= SURE_FROM and not strange, triggers=triggers,
-        rationale=f"Decisions of the past say {told}." if told else "It has not seen enough decisions to say what this is.",
+        rationale=f"Decisions of the past say {told}." if told else "People signed no category or severity of such work that it could go by.",
         latency_ms=each_ms,
     )
 

@@ -224,22 +224,23 @@ def acknowledge(
                 decision.type != Verdict.REJECT and decision.proposal.revision < MAX_REVISIONS
             )
             if result == "failed" and asks_again and not _is_about_it(incident):
-                _reopen(incident, decision, detail, actor)
+                _reopen(incident, decision, actor)
     except IntegrityError:
         raise AlreadyAcknowledged from None
     return acknowledgement
 
 
-def _reopen(incident: Incident, decision: Decision, detail: str, actor: audit.Actor) -> None:
-    """Hand a failed outcome to a person: the same content again, which will be routed with agent_failed.
+def _reopen(incident: Incident, decision: Decision, actor: audit.Actor) -> None:
+    """Hand a failed outcome to a person: the same content again, which will be routed with agent_failed and what the agent says of it.
 
+    In the words it was asked in: what was known then is known now, and the engines find nothing new in it.
     Who may not have signed it, because they had edited it into what it is, may not sign it again either.
     """
     last = decision.proposal
     again = new_proposal(
         incident,
         {"action": last.action, "args": decision.args or last.args, "draft": decision.draft or last.draft,
-         "description": f"The agent reports that it failed: {detail}" if detail else "The agent reports that it failed.",
+         "description": last.description,
          "args_schema": last.args_schema, "allowed_decisions": last.allowed_decisions, **last.claims},
         revision=last.revision + 1,
         author="system",

@@ -3,6 +3,7 @@
 import pytest
 
 from escalations import audit, clock, errors, lifecycle
+from escalations.learned import features
 from escalations.models import AuditEntry, Decision, Delivery, Incident, Proposal, Work
 from tests.factories import PersonFactory, ProposalFactory, role
 
@@ -122,7 +123,8 @@ def test_an_agent_that_comes_too_late_must_ask_again(proposal, person):
         lifecycle.acknowledge(proposal.incident_id, result="done", args_digest=decision.args_digest, actor=AGENT)
 
 
-def test_a_failure_comes_back_to_a_person(proposal, person):
+def test_a_failure_comes_back_to_a_person_in_the_words_it_was_asked_in(person):
+    proposal = ProposalFactory(role=role("finance"), description="The parcel arrived broken.")
     decision = decide(proposal, person)
     lifecycle.acknowledge(
         proposal.incident_id, result="failed", args_digest=decision.args_digest, detail="card expired", actor=AGENT
@@ -132,6 +134,8 @@ def test_a_failure_comes_back_to_a_person(proposal, person):
     again = Proposal.objects.get(revision=2)
     assert again.state == "pending" and again.args_digest == proposal.args_digest
     assert Work.objects.get().proposal == again
+    assert again.description == "The parcel arrived broken."
+    assert features.of(again.incident, again) == features.of(proposal.incident, proposal)  # nothing unfamiliar in it
 
 
 def test_nothing_undecided_is_acknowledged(proposal):
