@@ -61,7 +61,7 @@ class Case:
 
     def names(self, authoritative: list[str] | frozenset[str]) -> list[Name]:
         """Return the names a condition may read with what stands there. No query."""
-        return names_of(facts_of(self.incident, self.proposal, self.words), authoritative)
+        return names_of(facts_for_rules(self.incident, self.proposal, self.words), authoritative)
 
 
 class BenchForm(forms.Form):

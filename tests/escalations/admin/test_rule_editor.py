@@ -5,9 +5,10 @@ import json
 import pytest
 from django.urls import reverse
 
+from escalations.admin.bench import Case
 from escalations.admin.rule_form import acted, rows_in
 from escalations.floors.builder import ANY, Row
-from escalations.models import AuditEntry, Change, Incident, Proposal, Role, RoutingRule
+from escalations.models import AuditEntry, Change, Classification, Incident, Proposal, Role, RoutingRule
 from tests.escalations.admin.conftest import administrator
 from tests.factories import IncidentFactory, ProposalFactory, RuleFactory, SourceFactory
 
@@ -136,6 +137,21 @@ def test_names_stand_there_with_the_values_of_the_newest_that_fits_and_what_is_s
     text = read(admin.post(reverse(SAID), REST | BUILT))
     assert "Refund for order 1182" in text and 'data-insert="proposal.args.amount"' in text and 'data-insert="incident.payload.order.total"' in text
     assert CARD not in text and "payment card number" in text
+
+
+def test_the_values_that_stand_there_are_those_a_condition_reads(refund):
+    """All engines put together, with the source's claim, not what the first of them said."""
+    refund.claims = {"confidence": 0.3}
+    words = [
+        Classification(engine="rules", severity="info", category="refund", confidence=0.95, sure=True),
+        Classification(engine="llm", severity="critical", category="security", confidence=0.9),
+    ]
+    case = Case(refund.incident, refund, words, stored=True)
+    shown = {one.name: one.value for one in case.names([])}
+    for name in ("severity", "confidence", "category"):
+        value = shown[f"classification.{name}"]
+        written = value if name == "confidence" else json.dumps(value.strip('"“”'))
+        assert case.verdict(f"classification.{name} == {written}", auto=False, marked=frozenset()) == "matches", value
 
 
 def test_the_incident_whose_values_are_shown_can_be_chosen(admin, refund):
