@@ -101,24 +101,17 @@ ORDER BY hour.place
 """
 _DECIDED = f"""
 SELECT decision.type, person.id, coalesce(nullif(trim(person.first_name || ' ' || person.last_name), ''), person.username),
-       recent.role_id, source.name, recent.kind, recent.risk,
+       recent.role_id, source.name, recent.kind,
        extract(epoch FROM decision.decided_at - recent.routed_at)::float8, decision.decided_at, recent.confidence,
        recent.triggers @> '[{{"name": "injection_suspected"}}]',
        jsonb_path_exists(recent.rules, '$[*] ? (@.floor == "auto" && !exists(@.unmet))'),  -- as `leaning.let_go` has it
-       coalesce(recent.policy ->> 'fallback', ''),
-       extract(epoch FROM coalesce(signature.at, decision.decided_at) - opened.at)::float8, coalesce(opened.length, 0)
+       coalesce(recent.policy ->> 'fallback', '')
 FROM (
     SELECT * FROM escalations_proposal WHERE {_BY_PEOPLE} AND settled_at >= %s ORDER BY settled_at DESC LIMIT {SAMPLE}
 ) AS recent
 JOIN escalations_decision AS decision ON decision.proposal_id = recent.id AND decision.by_kind = 'person'
 JOIN escalations_person AS person ON person.id = decision.person_id
 JOIN escalations_source AS source ON source.id = recent.source_id
-LEFT JOIN escalations_signature AS signature ON signature.proposal_id = recent.id AND signature.person_id = decision.person_id
-LEFT JOIN LATERAL (
-    SELECT at, length FROM reviews_glance
-    WHERE proposal_id = recent.id AND person_id = decision.person_id AND at <= coalesce(signature.at, decision.decided_at)
-    ORDER BY at LIMIT 1
-) AS opened ON true
 """
 _ASKED = f"""
 SELECT source.name, newest.number FROM (

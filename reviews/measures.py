@@ -1,7 +1,7 @@
-"""How the room is doing, as arithmetic: pace, forecast, who decides how, how fast. Pure functions over rows that `desk` reads.
+"""How the room is doing, as arithmetic: pace, forecast, who decides what. Pure functions over rows that `desk` reads.
 
-Whose figures these are matters: they are about work, kept by managers of people. So each says what it counts, out of how many, and
-says nothing where there is too little to say.
+Whose figures these are matters: they are about work, kept by managers of people. So each says what it counts, and out of how many. How
+long a person read, and whether that was enough, is in none of them: that is told to whom it is about first (`escalations.looks`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,8 +10,6 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from escalations import leaning
-from escalations.looks.reading import WORDS_A_MINUTE as WORDS_A_MINUTE
-from escalations.looks.reading import reading_seconds as reading_seconds
 from escalations.states import Verdict
 
 # -- pace
@@ -19,10 +17,6 @@ from escalations.states import Verdict
 PACE_WITHIN = timedelta(hours=8)  # a shift: what was decided before says nothing about now
 PACE_OF = 20  # decisions
 PACE_FROM = 3  # fewer make no pace
-
-# -- reading
-
-WARNED_FROM = 5  # measured decisions; fewer say nothing about anybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +29,12 @@ class Decided:
     role_id: int | None
     source: str
     kind: str
-    risk: str
     waited: float  # seconds from being routed to being decided
     decided_at: datetime
     confidence: float | None = None
     suspected: bool = False  # the trigger injection_suspected fired
     let_go: bool = False  # a live rule would have let it go (`leaning.let_go`); something else brought it to a person
     fallback: str = ""
-    # Seconds from this person's first opening of it to the signature: the longest that it can have been read. None for a group form
-    # or a token. To the signature, for what can be taken back for a while is decided later than it was signed.
-    open_seconds: float | None = None
-    length: int = 0  # characters shown then
 
 
 def machine_word(one: Decided) -> Verdict | None:
@@ -97,31 +86,16 @@ class Tally:
 
 @dataclass(slots=True)
 class OfPerson(Tally):
-    """One person's decisions; those that were opened on a page are measured."""
+    """One person's decisions, counted; no time is in it."""
 
     person_id: int = 0
     name: str = ""
-    open_seconds: list[float] = field(default_factory=list)
-    too_fast: int = 0
     overridden: int = 0
     judged: int = 0
 
     @property
-    def median_open(self) -> float | None:
-        return middle(self.open_seconds)
-
-    @property
     def override_share(self) -> float | None:
         return share(self.overridden, self.judged)
-
-    @property
-    def measured(self) -> int:
-        return len(self.open_seconds)
-
-    @property
-    def warned(self) -> bool:
-        """Say whether most of what was measured went faster than it can be read. A reason to ask, never a verdict."""
-        return self.measured >= WARNED_FROM and 2 * self.too_fast > self.measured
 
 
 @dataclass(slots=True)
@@ -143,9 +117,6 @@ def by_person(decisions: Iterable[Decided]) -> list[OfPerson]:
     for one in decisions:
         of = found.setdefault(one.person_id, OfPerson(person_id=one.person_id, name=one.person))
         of.add(one)
-        if one.open_seconds is not None:
-            of.open_seconds.append(one.open_seconds)
-            of.too_fast += one.open_seconds < reading_seconds(one.length, one.risk)
         override = overrides(one)
         of.judged += override is not None
         of.overridden += override is True

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 
 from escalations.models import Person, Role
 
-from .. import access, desk, measures, plots, runs
+from .. import access, desk, plots, runs
 from ..partials import page, part
 
 PAGE = "reviews/desk.html"
@@ -46,7 +46,6 @@ def show(request: HttpRequest) -> HttpResponse:
         "options": options() if context["may_act"] else {},
         "sample": desk.SAMPLE,
         "sampled": len(now.decisions) >= desk.SAMPLE,
-        "words_a_minute": measures.WORDS_A_MINUTE,
     }
     return page(request, PAGE, context)
 

@@ -7,11 +7,11 @@ from statistics import median
 import pytest
 
 from escalations import clock
-from escalations.models import Decision, Proposal, Signature
+from escalations.looks import reading
+from escalations.models import Decision, Proposal
 from escalations.states import STATE_OF, Kind, Verdict
-from reviews import desk, glances, measures
+from reviews import desk, measures
 from reviews.measures import Decided
-from reviews.models import Glance
 from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory, role
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -20,7 +20,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 def one(type="approve", **facts):
     """A decision; what is not said does not matter."""
     usual = {
-        "person_id": 1, "person": "Rosa", "role_id": 7, "source": "agent", "kind": Kind.ACTION, "risk": "medium",
+        "person_id": 1, "person": "Rosa", "role_id": 7, "source": "agent", "kind": Kind.ACTION,
         "waited": 3600.0, "decided_at": NOON,
     }
     return Decided(type=type, **(usual | facts))
@@ -65,31 +65,15 @@ def test_an_override_is_deciding_otherwise_than_the_machine_would_have(word, typ
 
 
 def test_what_can_be_read_is_generous_and_less_so_with_the_risk():
-    seconds = [measures.reading_seconds(6_000, risk) for risk in ("low", "medium", "high", "critical")]
+    seconds = [reading.reading_seconds(6_000, risk) for risk in ("low", "medium", "high", "critical")]
 
     assert seconds == sorted(seconds)
     assert seconds[0] == pytest.approx(1_000 / (4 * 238) * 60, abs=0.01) or seconds[0] == 60.0
 
 
 def test_reading_has_a_floor_per_risk_and_a_ceiling():
-    assert [measures.reading_seconds(0, risk) for risk in ("low", "medium", "high", "critical")] == [1, 2, 4, 6]
-    assert measures.reading_seconds(10**7, "low") == 60
-
-
-@pytest.mark.parametrize(("fast", "slow", "warned"), [(4, 0, False), (5, 0, True), (3, 3, False), (4, 3, True)])
-def test_a_warning_needs_five_and_more_than_half(fast, slow, warned):
-    decisions = [one(open_seconds=1.0, length=3_000)] * fast
-    decisions += [one(open_seconds=120.0, length=3_000)] * slow
-
-    (rosa,) = measures.by_person(decisions)
-
-    assert rosa.warned is warned and rosa.too_fast == fast
-
-
-def test_what_was_never_opened_is_measured_by_nothing():
-    (rosa,) = measures.by_person([one()] * 9)
-
-    assert rosa.median_open is None and not rosa.warned and rosa.decided == 9
+    assert [reading.reading_seconds(0, risk) for risk in ("low", "medium", "high", "critical")] == [1, 2, 4, 6]
+    assert reading.reading_seconds(10**7, "low") == 60
 
 
 # -- pace and forecast
@@ -155,9 +139,6 @@ def history(db):
             continue
         at = min(came + timedelta(minutes=dice.randint(1, 600)), now)
         person, kind = dice.choice(people), "clock" if number % 13 == 0 else "person"
-        for _ in range(dice.randint(0, 3)):
-            with clock.frozen_at(at - timedelta(seconds=dice.randint(0, 300))):
-                glances.note(dice.choice([person, people[0]]), proposal, dice.randint(0, 9_000))
         verdict = dice.choice(list(Verdict))
         state = "expired" if kind == "clock" else STATE_OF[verdict]
         Proposal.objects.filter(pk=proposal.pk).update(state=state, settled_at=at, due_at=None)
@@ -166,8 +147,6 @@ def history(db):
             proposal=proposal, type=verdict, by_kind=kind, person=person if kind == "person" else None, by_id="x", by_name="x",
             signed_digest="d", args_digest="d" if yes else None, decided_at=at, valid_until=at,
         )
-        if kind == "person" and number % 2:  # signed a while before it was decided, as what can be taken back is
-            Signature.objects.create(proposal=proposal, person=person, type=verdict, digest="d", version=1, method="page", at=at - timedelta(seconds=20))
     return now
 
 
@@ -178,19 +157,11 @@ def reference(now):
         proposal = decision.proposal
         if decision.decided_at < now - timedelta(days=7):
             continue
-        signature = proposal.signatures.filter(person=decision.person).first()
-        signed_at = signature.at if signature else decision.decided_at
-        opened = [
-            glance for glance in Glance.objects.filter(proposal=proposal)
-            if glance.person_id == decision.person_id and glance.at <= signed_at
-        ]
-        first = min(opened, key=lambda glance: glance.at) if opened else None
         found.append(Decided(
             type=decision.type, person_id=decision.person_id, person=decision.person.name, role_id=proposal.role_id,
-            source=proposal.source.name, kind=proposal.kind, risk=proposal.risk, waited=(decision.decided_at - proposal.routed_at).total_seconds(), decided_at=decision.decided_at,
+            source=proposal.source.name, kind=proposal.kind, waited=(decision.decided_at - proposal.routed_at).total_seconds(), decided_at=decision.decided_at,
             confidence=proposal.confidence, suspected="injection_suspected" in proposal.trigger_names,
             let_go=proposal.rules in RULES[:2], fallback=proposal.policy["fallback"],
-            open_seconds=(signed_at - first.at).total_seconds() if first else None, length=first.length if first else 0,
         ))
     return found
 
@@ -203,9 +174,8 @@ def test_the_figures_of_people_and_sources_are_those_counted_by_hand(history):
     shown = desk.desk_of(now)
     for of in shown.people:
         own = [one for one in plain if one.person_id == of.person_id]
-        spans = [one.open_seconds for one in own if one.open_seconds is not None]
         words = [(measures.machine_word(one), one.type) for one in own]
-        assert of.decided == len(own) and of.median_open == median(spans)
+        assert of.decided == len(own)
         assert of.edit_share == sum(one.type == "edit" for one in own) / len(own)
         assert of.judged == sum(word is not None for word, _ in words)
         assert of.overridden == sum(
