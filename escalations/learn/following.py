@@ -198,8 +198,10 @@ def _drifted(grant: LaneGrant, memory: Memory) -> Alarm | None:
     for score, novelty in came.order_by("created_at", "pk").values_list("score", "novelty"):
         looks[0][0].add(score)
         looks[1][0].add(novelty)
-    memory.came[grant.pk] = count
-    return next((look.alarm for look, _ in looks if look.alarm is not None), None)
+    alarm = next((look.alarm for look, _ in looks if look.alarm is not None), None)
+    if alarm is None:  # else the grant ends; where that fails, the next look finds it again
+        memory.came[grant.pk] = count
+    return alarm
 
 
 def _mark(lane_ids: list[int]) -> None:

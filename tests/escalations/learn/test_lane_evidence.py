@@ -1,9 +1,10 @@
 """What is evidence, and what is not: who decided, how, of what, and what came of it later."""
 
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from escalations import audit, clock, lifecycle
@@ -314,6 +315,22 @@ def test_traffic_unlike_the_evidence_ends_the_grant(source, version, rosa, mona,
     following.follow()
     grant.refresh_from_db()
     assert grant.end == "drift" and grant.end_evidence["what"] == "scores"
+
+
+def test_what_drifted_is_found_again_where_the_grant_could_not_be_ended(source, version, rosa, mona, time, monkeypatch):
+    earning.decided(source, version, rosa, [(0.95 + 0.0003 * number, True) for number in range(150)])
+    grant = earning.granted(Lane.objects.get(), mona)
+    earning.decided(source, version, rosa, [(0.91, True)] * 160, grant=grant, mode=TrialMode.BELOW, ago=timedelta(seconds=-200))
+    time(seconds=400)
+    memory = following.Memory()
+    with monkeypatch.context() as broken, pytest.raises(OperationalError):
+        broken.setattr(following.lanes, "withdraw", Mock(side_effect=OperationalError))
+        following.follow(memory=memory)
+    memory.last.clear()  # ten seconds later
+    time(seconds=10)
+    following.follow(memory=memory)
+    grant.refresh_from_db()
+    assert grant.end == "drift"
 
 
 def test_the_same_traffic_goes_on(source, version, rosa, mona, time):
