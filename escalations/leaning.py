@@ -5,17 +5,18 @@ from typing import Any
 
 from escalations.states import Floor, Kind, Verdict
 
-UNSURE = 0.5  # confidence below which the machine leans to no
+UNSURE = 0.5  # chance of a yes below which the machine leans to no
 
 _AGREES = {Verdict.APPROVE: (Verdict.APPROVE,), Verdict.REJECT: (Verdict.REJECT, Verdict.RESPOND)}
 
 
-def word(kind: str, *, suspected: bool, let_go: bool, confidence: float | None, fallback: str) -> Verdict | None:
+def word(kind: str, *, suspected: bool, let_go: bool, expected: float | None) -> Verdict | None:
     """Return what the machine would have said: approve, reject, or None where it has no word.
 
-    In this order: what reads like an injected instruction, no. What a live rule would have let go alone, yes. Else the confidence
-    of triage: yes from 0.5, below it no. Without one, what its policy does when nobody answers. An exception or an alert it
-    classified: yes, as classified. Questions and hand-offs ask for words of a person's own: there the machine has none.
+    In this order: what reads like an injected instruction, no. What a live rule would have let go alone, yes. Else what the classifier
+    `expected` when it came in (`escalations.expectation`): yes from a chance of 0.5, below it no. Where it expected nothing there is no
+    word: what an agent says of itself, and what a policy does when nobody answers, are not the machine's. An exception or an alert
+    it classified: yes, as classified. Questions and hand-offs ask for words of a person's own: there the machine has none.
     """
     if kind in (Kind.QUESTION, Kind.HANDOFF):
         return None
@@ -25,9 +26,9 @@ def word(kind: str, *, suspected: bool, let_go: bool, confidence: float | None, 
         return Verdict.REJECT
     if let_go:
         return Verdict.APPROVE
-    if confidence is not None:
-        return Verdict.APPROVE if confidence >= UNSURE else Verdict.REJECT
-    return {"approve": Verdict.APPROVE, "reject": Verdict.REJECT}.get(fallback)
+    if expected is None:
+        return None
+    return Verdict.APPROVE if expected >= UNSURE else Verdict.REJECT
 
 
 def let_go(rules: Iterable[Mapping[str, Any]]) -> bool:

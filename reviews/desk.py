@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from escalations import clock
+from escalations import clock, expectation
 from escalations.models import AuditEntry, Channel, Proposal, StepRun
 from escalations.states import State
 
@@ -102,17 +102,16 @@ ORDER BY hour.place
 _DECIDED = f"""
 SELECT decision.type, person.id, coalesce(nullif(trim(person.first_name || ' ' || person.last_name), ''), person.username),
        recent.role_id, source.name, recent.kind,
-       extract(epoch FROM decision.decided_at - recent.routed_at)::float8, decision.decided_at, recent.confidence,
+       extract(epoch FROM decision.decided_at - recent.routed_at)::float8, decision.decided_at, expected.approve,
        recent.triggers @> '[{{"name": "injection_suspected"}}]',
-       jsonb_path_exists(recent.rules, '$[*] ? (@.floor == "auto" && !exists(@.unmet))'),  -- as `leaning.let_go` has it
-       coalesce(recent.policy ->> 'fallback', '')
+       jsonb_path_exists(recent.rules, '$[*] ? (@.floor == "auto" && !exists(@.unmet))')  -- as `leaning.let_go` has it
 FROM (
     SELECT * FROM escalations_proposal WHERE {_BY_PEOPLE} AND settled_at >= %s ORDER BY settled_at DESC LIMIT {SAMPLE}
 ) AS recent
 JOIN escalations_decision AS decision ON decision.proposal_id = recent.id AND decision.by_kind = 'person'
 JOIN escalations_person AS person ON person.id = decision.person_id
 JOIN escalations_source AS source ON source.id = recent.source_id
-"""
+{expectation.JOINED}"""
 _ASKED = f"""
 SELECT source.name, newest.number FROM (
     SELECT source_id, count(*) AS number FROM (

@@ -31,15 +31,14 @@ class Decided:
     kind: str
     waited: float  # seconds from being routed to being decided
     decided_at: datetime
-    confidence: float | None = None
+    expected: float | None = None  # the classifier's chance of a yes when it came in
     suspected: bool = False  # the trigger injection_suspected fired
     let_go: bool = False  # a live rule would have let it go (`leaning.let_go`); something else brought it to a person
-    fallback: str = ""
 
 
 def machine_word(one: Decided) -> Verdict | None:
     """Return what the machine would have said had nobody been asked, as `leaning` has it."""
-    return leaning.word(one.kind, suspected=one.suspected, let_go=one.let_go, confidence=one.confidence, fallback=one.fallback)
+    return leaning.word(one.kind, suspected=one.suspected, let_go=one.let_go, expected=one.expected)
 
 
 def overrides(one: Decided) -> bool | None:

@@ -14,11 +14,11 @@ WHO = {"finance": "tomas", "support": "ines", "supervisor": "ines", "manager": "
 FOUND = {
     "harmed": ("model", "It should not have gone like that."), "expired": ("staffing", "Nobody looked before it ran out."),
     "climbed": ("staffing", "All of us were in the stock-taking."), "raised": ("right", "Over what we may promise ourselves."),
-    "overridden": ("model", "It was sure of itself, and wrong."), "waiting": ("right", ""), "asked": ("right", ""),
+    "overridden": ("model", "We saw it otherwise than it was expected."), "waiting": ("right", ""), "asked": ("right", ""),
 }  # fmt: skip
 TO_DO = {
     "staffing": ("Agree who watches the queue while the others are away", 4),
-    "model": ("Tell the agent's owners which reasons we refuse for", 9),
+    "model": ("Say at the next training what it got wrong, and why", 9),
     "context": ("Ask for a photograph with every claim of damage", 11),
 }
 JUDGED = 4  # of each team's list; the rest is left to whoever opens it

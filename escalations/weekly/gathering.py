@@ -9,13 +9,14 @@ from uuid import UUID
 from django.db.models import F, Q, QuerySet
 
 from escalations import leaning
+from escalations.expectation import expected
 from escalations.models import LaneGrant, OutcomeReport, Proposal, Role, StepRun
 from escalations.states import State, Verdict
 
 MOST = 10_000  # proposals of one team and week
 WEEK = timedelta(days=7)
 _FIELDS = (
-    "pk", "incident_id", "source_id", "source__name", "kind", "action", "category", "title", "state", "author", "confidence", "triggers",
+    "pk", "incident_id", "source_id", "source__name", "kind", "action", "category", "title", "state", "author", "expected", "triggers",
     "rules", "routed_at", "settled_at", "decision__type", "decision__by_kind", "decision__person_id", "decision__reason",
 )  # fmt: skip
 
@@ -34,7 +35,7 @@ class Came:
     title: str
     state: str
     author: str
-    confidence: float | None
+    expected: float | None  # the classifier's chance of a yes; of what is decided alone
     triggers: list[dict[str, Any]]
     rules: list[dict[str, Any]]
     routed_at: datetime
@@ -65,8 +66,7 @@ class Came:
         if not self.decided or self.verdict is None:
             return None
         word = leaning.word(
-            self.kind, suspected="injection_suspected" in self.trigger_names, let_go=leaning.let_go(self.rules),
-            confidence=self.confidence, fallback="",  # what a policy does when nobody answers is no opinion of this one
+            self.kind, suspected="injection_suspected" in self.trigger_names, let_go=leaning.let_go(self.rules), expected=self.expected
         )
         return leaning.overridden(word, self.verdict)
 
@@ -118,7 +118,8 @@ def of_team(role: Role, since: datetime, until: datetime) -> QuerySet[Proposal]:
 
 def rows_of(found: QuerySet[Proposal], most: int = MOST) -> list[Came]:
     """Return these proposals as rows, newest first. One query; no args, drafts or contexts are read."""
-    return [Came(*row) for row in found.order_by("-routed_at", "-pk").values_list(*_FIELDS)[:most]]
+    told = found.annotate(expected=expected()).order_by("-routed_at", "-pk")
+    return [Came(*row) for row in told.values_list(*_FIELDS)[:most]]
 
 
 def week_of(role: Role, monday: date) -> Week:

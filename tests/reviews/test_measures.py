@@ -7,8 +7,9 @@ from statistics import median
 import pytest
 
 from escalations import clock
+from escalations.expectation import expected
 from escalations.looks import reading
-from escalations.models import Decision, Proposal
+from escalations.models import Classification, ClassifierVersion, Decision, Estimate, Lane, LaneGrant, Proposal, Trial, Work
 from escalations.states import STATE_OF, Kind, Verdict
 from reviews import desk, measures
 from reviews.measures import Decided
@@ -32,17 +33,15 @@ def one(type="approve", **facts):
 @pytest.mark.parametrize(
     ("facts", "word"),
     [
-        ({"suspected": True, "let_go": True, "confidence": 0.99}, "reject"),
-        ({"let_go": True, "confidence": 0.1}, "approve"),
-        ({"confidence": 0.5}, "approve"),
-        ({"confidence": 0.49, "fallback": "approve"}, "reject"),
-        ({"fallback": "reject"}, "reject"),
-        ({"fallback": "approve"}, "approve"),
-        ({"fallback": "park"}, None),
+        ({"suspected": True, "let_go": True, "expected": 0.99}, "reject"),
+        ({"let_go": True, "expected": 0.1}, "approve"),
+        ({"expected": 0.5}, "approve"),
+        ({"expected": 0.49}, "reject"),
+        ({"kind": Kind.DRAFT, "expected": 0.003}, "reject"),
         ({}, None),
-        ({"kind": Kind.ALERT, "confidence": 0.1}, "approve"),
-        ({"kind": Kind.QUESTION, "confidence": 0.9}, None),
-        ({"kind": Kind.HANDOFF, "fallback": "reject"}, None),
+        ({"kind": Kind.ALERT}, "approve"),
+        ({"kind": Kind.QUESTION, "expected": 0.9}, None),
+        ({"kind": Kind.HANDOFF}, None),
     ],
 )
 def test_the_machines_word_goes_by_what_it_wrote_when_it_routed(facts, word):
@@ -58,7 +57,7 @@ def test_the_machines_word_goes_by_what_it_wrote_when_it_routed(facts, word):
     ],
 )
 def test_an_override_is_deciding_otherwise_than_the_machine_would_have(word, type, otherwise):
-    assert measures.overrides(one(type, confidence=word)) is otherwise
+    assert measures.overrides(one(type, expected=word)) is otherwise
 
 
 # -- reading
@@ -114,9 +113,37 @@ def test_the_first_that_comes_after_its_due_time_breaches(minutes, pace, place):
 # -- the database against plain Python
 
 
+SAYS = ("none", "silent", "low", "high", "unheard", "pinned")  # what was expected of something; in its place below
+
+
+def expect(proposal, says, versions):
+    """Write down what the classifier said of a proposal when it came, as classifying and routing do. Returns what counts of it."""
+    live, ready = versions
+    work = Work.objects.create(incident=proposal.incident, proposal=proposal, stage="done")
+    if says == "none":
+        return None
+    score = {"silent": None, "low": 0.003, "high": 0.97, "unheard": 0.4, "pinned": 0.2}[says]
+    if says != "unheard":
+        Classification.objects.create(incident=proposal.incident, work=work, engine="learned", version=str(live.number), severity="info")
+        Estimate.objects.create(work=work, version=live, approve=score)
+    Estimate.objects.create(work=work, version=ready, approve=0.6)  # heard by nobody, unless a lane's grant goes by it
+    if says == "pinned":
+        grant, _ = LaneGrant.objects.get_or_create(
+            lane=Lane.objects.get_or_create(source=proposal.source, by="action", subject="refund")[0], version=ready,
+            defaults={
+                "alpha": 0.02, "delta": 0.05, "threshold": 0.5, "audit_share": 0.05, "evidence": {}, "terms_digest": "x", "reason": "r",
+                "granted_by": PersonFactory(), "granted_at": NOON, "expires_at": NOON,
+            },
+        )
+        Trial.objects.create(proposal=proposal, lane=grant.lane, work=work, version=ready, grant=grant, score=0.6, mode="audit")
+        return 0.6
+    return None if says == "unheard" else score
+
+
 LETS = {"name": "r", "floor": "auto"}
 LEAVES = {"name": "What a lane has earned", "floor": "auto", "unmet": "no lane has earned this"}  # matches nearly everything
 RULES = [[LETS], [LEAVES, LETS], [LEAVES], [{"name": "big", "floor": "review"}, LEAVES], []]  # the first two let go
+
 
 @pytest.fixture
 def history(db):
@@ -125,6 +152,8 @@ def history(db):
     roles = [role(name) for name in ("finance", "security", "support")]
     people = [PersonFactory() for _ in range(3)]
     sources = [SourceFactory() for _ in range(3)]
+    versions = [ClassifierVersion.objects.create(number=number, state=state) for number, state in ((1, "live"), (2, "ready"))]
+    chances = {}
     now = clock.now()
     for number in range(120):
         came = now - timedelta(minutes=dice.randint(1, 60 * 24 * 9))
@@ -135,6 +164,7 @@ def history(db):
                 confidence=dice.choice([None, 0.2, 0.9]), due_at=now + timedelta(minutes=dice.randint(1, 900)),
                 triggers=[{"name": "injection_suspected"}] if number % 7 == 0 else [], rules=RULES[number % 5],
             )
+        chances[proposal.pk] = expect(proposal, SAYS[number // 3 % len(SAYS)], versions)
         if number % 3 == 0:
             continue
         at = min(came + timedelta(minutes=dice.randint(1, 600)), now)
@@ -147,10 +177,10 @@ def history(db):
             proposal=proposal, type=verdict, by_kind=kind, person=person if kind == "person" else None, by_id="x", by_name="x",
             signed_digest="d", args_digest="d" if yes else None, decided_at=at, valid_until=at,
         )
-    return now
+    return now, chances
 
 
-def reference(now):
+def reference(now, chances):
     """Every decision of a person in the last seven days, one row at a time."""
     found = []
     for decision in Decision.objects.filter(by_kind="person", proposal__test=False).select_related("proposal__source", "person"):
@@ -160,17 +190,21 @@ def reference(now):
         found.append(Decided(
             type=decision.type, person_id=decision.person_id, person=decision.person.name, role_id=proposal.role_id,
             source=proposal.source.name, kind=proposal.kind, waited=(decision.decided_at - proposal.routed_at).total_seconds(), decided_at=decision.decided_at,
-            confidence=proposal.confidence, suspected="injection_suspected" in proposal.trigger_names,
-            let_go=proposal.rules in RULES[:2], fallback=proposal.policy["fallback"],
+            expected=chances[proposal.pk], suspected="injection_suspected" in proposal.trigger_names,
+            let_go=proposal.rules in RULES[:2],
         ))
     return found
 
 
 def test_the_figures_of_people_and_sources_are_those_counted_by_hand(history):
     now = desk.now_of()
-    plain = reference(now.at)
+    plain = reference(now.at, history[1])
 
     assert sorted(now.decisions, key=repr) == sorted(plain, key=repr) and len(plain) > 40
+    assert {one.expected for one in plain} == {None, 0.003, 0.97, 0.6}
+    assert {row.pk: row.said for row in Proposal.objects.annotate(said=expected())} == {
+        pk: said if Decision.objects.filter(proposal=pk).exists() else None for pk, said in history[1].items()
+    }
     shown = desk.desk_of(now)
     for of in shown.people:
         own = [one for one in plain if one.person_id == of.person_id]
@@ -189,7 +223,7 @@ def test_the_figures_of_people_and_sources_are_those_counted_by_hand(history):
 
 def test_the_figures_of_queues_are_those_counted_by_hand(history):
     now = desk.now_of()
-    paces = measures.paces(reference(now.at), now.at)
+    paces = measures.paces(reference(now.at, history[1]), now.at)
     by_age = [0] * len(desk.AGES)
 
     for queue in now.queues:

@@ -6,7 +6,7 @@ import pytest
 from teams_week import MONDAY, NEXT, SINCE, decide
 
 from escalations import clock
-from escalations.models import LaneGrant, OutcomeReport, StepRun, Trial, Work
+from escalations.models import Classification, Estimate, LaneGrant, OutcomeReport, StepRun, Trial, Work
 from escalations.states import TrialMode
 from escalations.weekly.agenda import agenda_of, has_anything
 from escalations.weekly.gathering import week_of
@@ -48,18 +48,48 @@ def test_what_came_on_sunday_and_ran_out_on_monday_stands_in_the_second_week(cam
     assert marks(said, late) == ["expired"]
 
 
-def test_a_rule_that_lacked_something_is_no_word_of_the_machine(came):
+def expecting(one, chance, version):
+    """Let the live classifier have said so when it came in."""
+    work = Work.objects.create(incident=one.incident, proposal=one, stage="done")
+    Classification.objects.create(incident=one.incident, work=work, engine="learned", version=str(version.number), severity="info")
+    Estimate.objects.create(work=work, version=version, approve=chance)
+    return one
+
+
+def test_what_an_agent_says_of_itself_is_no_word_of_the_machine(came, version):
+    """An agent that is sure of itself, a classifier that is not: who refuses agrees with the machine."""
+    agreed = expecting(came(10, "reject", confidence=0.99), 0.003, version)
+    against = expecting(came(11, "reject", confidence=0.01), 0.97, version)
+    came(12, "reject", confidence=0.99)
+    expecting(came(13, None, confidence=0.99), 0.003, version)
+
+    said = agenda()
+
+    assert said["overrides"] == {"judged": 2, "overridden": 1}
+    assert (marks(said, agreed), marks(said, against)) == (["asked"], ["overridden"])
+
+
+def test_what_was_expected_of_something_undecided_is_never_read(came, version):
+    waits, done = expecting(came(10, None), 0.9, version), expecting(came(11), 0.9, version)
+
+    told = {one.pk: one.expected for one in week_of(role("finance"), MONDAY).rows}
+
+    assert told == {waits.pk: None, done.pk: 0.9}
+
+
+def test_a_rule_that_lacked_something_is_no_word_of_the_machine(came, version):
     """What a lane has earned is a rule that matches nearly everything: where none has, people overrode nobody by refusing what is unsure."""
     lane = {"name": "What a lane has earned", "floor": "auto"}
-    came(10, "reject", confidence=0.2, rules=[lane | {"unmet": "no lane has earned this"}])
-    came(11, "reject", confidence=None, rules=[lane | {"unmet": "no lane has earned this"}])
-    came(12, "reject", confidence=0.2, rules=[lane])
+    expecting(came(10, "reject", rules=[lane | {"unmet": "no lane has earned this"}]), 0.2, version)
+    came(11, "reject", rules=[lane | {"unmet": "no lane has earned this"}])
+    expecting(came(12, "reject", rules=[lane]), 0.2, version)
 
     assert agenda()["overrides"] == {"judged": 2, "overridden": 1}
 
 
-def test_says_why_each_is_on_the_list_the_most_telling_first(came):
-    plain, waits, overridden = came(confidence=0.9), came(11, None), came(12, "reject", confidence=0.9)
+def test_says_why_each_is_on_the_list_the_most_telling_first(came, version):
+    plain, waits = expecting(came(), 0.9, version), came(11, None)
+    overridden = expecting(came(12, "reject"), 0.9, version)
     climbed, raised, harmed = came(13), came(14), came(15)
     StepRun.objects.create(proposal=climbed, step=1, role=role("manager"), due_at=SINCE, fired_at=SINCE + timedelta(hours=17), why="clock")
     StepRun.objects.create(proposal=raised, step=1, role=role("manager"), due_at=SINCE, fired_at=SINCE + timedelta(hours=17), why="escalated")
