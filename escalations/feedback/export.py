@@ -1,8 +1,8 @@
 """The rows as a file: JSON lines, CSV, or the chat format that models are fine-tuned on; redacted unless something else is asked.
 
-Redacted means: personal data and secrets are placeholders, the same value the same one within a row; who signed, and the ids by which
-a source names whom it is about, are left out. Not redacted means: as this person's page shows it, kinds of values without a clearance
-masked. On the command line nothing is masked then: who runs it can read the database.
+Redacted means: personal data and secrets are placeholders, the same value the same one within a row; who signed (also where a reason of
+our own says it), and the ids by which a source names whom it is about, are left out. Not redacted means: as this person's page shows it,
+kinds of values without a clearance masked. On the command line nothing is masked then: who runs it can read the database.
 """
 
 import json
@@ -19,7 +19,7 @@ from escalations.floors.veiling import Veil, each
 from escalations.models import Person
 from escalations.states import Sensitive
 
-from . import chat
+from . import chat, signers
 from .rows import WHOSE, Scope, batches
 
 FORMS = {
@@ -70,7 +70,8 @@ def check_may(person: Person) -> None:
 def begin(
     scope: Scope, form: str, *, actor: audit.Actor, person: Person | None, placeholders: Callable[[], Placeholders] | None
 ) -> File:
-    """Return the file, after saying in the audit chain who takes it and what of it. Two queries; the rows are read as they are sent.
+    """Return the file, after saying in the audit chain who takes it and what of it. Two queries, three more where it is redacted;
+    the rows are read as they are sent.
 
     `placeholders` makes what redacts one row; None is not redacted. `person` is None on the command line. Raises NotAllowed.
     """
@@ -101,7 +102,11 @@ def stream(scope: Scope, form: str, redact: Redact) -> Iterator[str]:
 
 
 def redacted_by(placeholders: Callable[[], Placeholders]) -> Redact:
-    """Return what takes personal data and secrets out of a row."""
+    """Return what takes personal data and secrets out of a row. Three queries: names that reasons of our own may hold.
+
+    What people wrote themselves is their text: names in it stay, as in all texts.
+    """
+    without = signers.left_out(signers.names())
 
     def redact(row: Row) -> Row:
         mask = placeholders()
@@ -111,6 +116,8 @@ def redacted_by(placeholders: Callable[[], Placeholders]) -> Redact:
         decision = row["decision"] | {"by": row["decision"]["by"] | {"name": None}}
         left = row | {"incident": incident, "decision": decision}
         left = {name: value if name in OURS else mask.value(value) for name, value in left.items()}
+        if decision["by"]["kind"] != "person":
+            left["decision"]["reason"] = without(left["decision"]["reason"])
         left["incident"] |= {name: row["incident"][name] for name in ("kind", "severity") if name in row["incident"]}
         return veiled(left, ALL_KINDS)
 

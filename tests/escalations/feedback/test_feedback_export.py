@@ -7,14 +7,17 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from escalations import clock, feedback, lifecycle
+from escalations import audit, clock, feedback, lifecycle
 from escalations.classify.mask import Mask
 from escalations.feedback import chat, export, rows
-from escalations.models import AuditEntry, OutcomeReport, Proposal
-from tests.factories import IncidentFactory, ProposalFactory, role
+from escalations.floors import lanes
+from escalations.models import AuditEntry, Decision, Lane, LaneGrant, OutcomeReport, Person, Proposal
+from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory, role
+from tests.lanes import live_version
 
 CARD, MAIL, KEY = "4111 1111 1111 1111", "anna@shop.example", "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
 LEAVES = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4)
@@ -136,6 +139,32 @@ def test_redacted_tells_nobodys_name_mail_card_or_key(settle, form):
     for secret in (CARD, "4111", MAIL, KEY, "hunter2", "Anna Kunde", "EXT-77", "cust-9", "Rosa", "3704", "23456789"):
         assert secret not in told, secret
     assert "EMAIL_1" in told and ("gold" in told or form == "csv")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("renamed", [False, True])
+def test_redacted_does_not_tell_who_granted_a_lane(db, form, renamed):
+    milan = PersonFactory(username="milan", first_name="Milan", last_name="Okafor")
+    source = SourceFactory()
+    lane = Lane.objects.create(source=source, by="action", subject="refund")
+    grant = LaneGrant.objects.create(
+        lane=lane, version=live_version(), alpha=0.1, delta=0.05, threshold=0.9, audit_share=0.1, granted_by=milan, evidence={},
+        terms_digest="sha256:0", expires_at=clock.now() + timedelta(days=1), reason="It has shown it.",
+    )
+    with transaction.atomic():
+        audit.record("lane.granted", actor=audit.Actor.of(milan), subject=f"Lane {lane.pk}", grant=grant.pk)
+    one = ProposalFactory(incident=IncidentFactory(source=source), state="approved", settled_at=clock.now(), due_at=None)
+    Decision.objects.create(
+        proposal=one, type="approve", by_kind="policy", by_id="lane", by_name=lanes.title_of(lane), reason=lanes.why_of(grant),
+        signed_digest=one.args_digest, args_digest=one.args_digest, valid_until=clock.now(),
+    )
+    if renamed:
+        Person.objects.filter(pk=milan.pk).update(first_name="Mila", last_name="Okonkwo")
+
+    told = json.dumps(taken(form, export.redacted_by(Mask)), ensure_ascii=False)
+
+    assert "Okafor" in json.dumps(taken(form)) and "Okafor" not in told and "Milan" not in told
+    assert "has earned this: <PERSON_1> signed on" in told
 
 
 def test_within_a_row_the_same_value_is_the_same_placeholder(settle):
