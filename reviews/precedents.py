@@ -1,6 +1,7 @@
 """What was decided in similar cases: the same failure or request first, then the same action with the nearest args."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,14 +36,15 @@ class Precedent:
     veil: Veil = NOTHING  # over what is told of it: what is revealed is revealed of another one
 
 
-def nearest(proposal: Proposal, person: Person) -> list[Precedent]:
-    """Return the nearest decisions this person may read, nearest first. At most four queries.
+def nearest(proposal: Proposal, person: Person, *, before: datetime | None = None) -> list[Precedent]:
+    """Return the nearest decisions this person may read, nearest first; `before` a moment, those that there were then. At most four queries.
 
     They are compared by what was signed alone; only of the nearest the rest is read.
     """
+    then = {} if before is None else {"settled_at__lt": before}
     decided = (
         access.unspoiled(access.proposals_for(person), person)
-        .filter(source_id=proposal.source_id, settled_at__isnull=False, test=proposal.test)
+        .filter(source_id=proposal.source_id, settled_at__isnull=False, test=proposal.test, **then)
         .exclude(state__in=UNDECIDED)
         .exclude(incident_id=proposal.incident_id)
         .exclude(trial__mode=TrialMode.ALONE)  # a machine's own yes must not speak for the next one
@@ -54,20 +56,22 @@ def nearest(proposal: Proposal, person: Person) -> list[Precedent]:
     fingerprint = proposal.incident.fingerprint
     if fingerprint:
         newest = Incident.objects.filter(source_id=proposal.source_id, fingerprint=fingerprint).order_by("-id")
+        if before is not None:
+            newest = newest.filter(id__lt=proposal.incident_id)  # in the order in which they came: what came later is looked past
         ids = list(newest.values_list("id", flat=True)[:LOOKED_THROUGH])
         alike = decided.filter(incident_id__in=ids)[:LOOKED_THROUGH]
         found = {pk: (True, nearness(here, flat(args, draft))) for pk, args, draft in alike}
     if len(found) < NEAREST:
-        same_action = decided.filter(pk__in=_newest_of(proposal))[:LOOKED_THROUGH]
+        same_action = decided.filter(pk__in=_newest_of(proposal, then))[:LOOKED_THROUGH]
         found |= {pk: (False, nearness(here, flat(args, draft))) for pk, args, draft in same_action if pk not in found}
     best = sorted(found, key=lambda pk: (not found[pk][0], -round(found[pk][1], 2)))[:NEAREST]  # stable: newest first
     whole = Proposal.objects.select_related("decision").defer(*HEAVY).in_bulk(best) if best else {}
     return [cited(proposal, whole[pk], *found[pk], veil.of(person, [whole[pk], proposal])) for pk in best]
 
 
-def _newest_of(proposal: Proposal) -> QuerySet:
+def _newest_of(proposal: Proposal, then: dict[str, datetime]) -> QuerySet:
     """Return the last decided ones of the same source and action, whoever may read them: a reader of few of a million waits no longer."""
-    settled = Proposal.objects.filter(source_id=proposal.source_id, action=proposal.action, settled_at__isnull=False)
+    settled = Proposal.objects.filter(source_id=proposal.source_id, action=proposal.action, settled_at__isnull=False, **then)
     return settled.order_by("-settled_at").values("pk")[:BOUND]
 
 

@@ -15,7 +15,7 @@ from .access import roles_of, sees_everything
 from .dossier import Dossier
 from .forms import Text
 from .models import Glance
-from .precedents import Precedent
+from .precedents import Precedent, nearest
 from .sentences import is_acknowledgement
 
 SHOWN = 20  # of those that were answered
@@ -68,8 +68,7 @@ class Blind(Dossier):
     @cached_property
     def similar(self) -> list[Precedent]:
         """Return the precedents there were when it came: what was decided since may have been decided because of it, or with it."""
-        came = self.proposal.routed_at or self.proposal.created_at
-        return [one for one in super().similar if one.proposal.settled_at < came]
+        return nearest(self.proposal, self.person, before=self.proposal.routed_at or self.proposal.created_at)
 
     @property
     def choices(self) -> list[tuple[str, str, str, str]]:

@@ -95,6 +95,29 @@ def test_a_known_answer_looks_like_any_other(page, settled, look, ada):
     assert drawn(plain) == drawn(known)
 
 
+@pytest.mark.parametrize("fingerprint", ["", "fp"])
+def test_shows_the_nearest_of_what_had_been_decided_before_it_came(page, look, ask, colleague, fingerprint):
+    """However much that is nearer was decided since."""
+    source = SourceFactory()
+
+    def decided(ago, amount, why):
+        with clock.frozen_at(clock.now() - ago):
+            one = ask(source=source, incident_fingerprint=fingerprint, args={"order": 1182, "amount": amount}, category="refund")
+            lifecycle.decide(one.pk, person=colleague, type="reject", digest=one.args_digest, version=one.version, reason=why, message="")
+        return Proposal.objects.get(pk=one.pk)
+
+    for number in range(4):
+        decided(timedelta(days=9, hours=number), 90 + number, f"of the time before, {number}")
+    one = decided(timedelta(days=5), 250, WHY)
+    for number in range(60):
+        decided(timedelta(days=1, minutes=number), 250, "decided since")
+
+    text = text_of(page.get(url(look(one))))
+
+    assert text.count("of the time before") == 3 and "Nothing like this had been decided before" not in text
+    assert "decided since" not in text and WHY not in text
+
+
 def test_what_came_after_it_was_settled_is_not_shown(page, look, settled):
     one = settled()
     ContextItem.objects.create(incident=one.incident, context={"summary": "the agent was told no"}, received_at=clock.now() + timedelta(seconds=1))
