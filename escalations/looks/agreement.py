@@ -16,7 +16,7 @@ from escalations.proof import noise
 from escalations.states import LookState, Verdict
 
 PAIRS = 20_000  # read at most, the newest
-LEAST = 20  # pairs from which people's error is estimated; of fewer nothing is said
+LEAST = 20  # pairs from which kappa and people's error are told; of fewer nothing is said (docs/guarantee.md has what that leaves)
 ALL = ""  # the row over all categories
 
 
@@ -49,7 +49,7 @@ class Agreement:
     category: str
     n: int
     same: int
-    kappa: float | None  # None where chance alone would agree always: everybody always said the same
+    kappa: float | None  # None of too few, and where chance alone would agree always: everybody always said the same
     low: float | None
     high: float | None
     error: tuple[float, float, float, int] | None  # one person's, as `people_error` has it
@@ -57,6 +57,11 @@ class Agreement:
     @property
     def share(self) -> float:
         return self.same / self.n
+
+    @property
+    def too_few(self) -> bool:
+        """Say whether there are too few pairs to tell more of them than how many there are."""
+        return self.n < LEAST
 
 
 def answered(since: datetime | None = None) -> QuerySet[SecondLook]:
@@ -110,5 +115,8 @@ def error_of(found: list[Pair], level: float = 0.95) -> tuple[float, float, floa
 
 
 def _agreement(category: str, some: list[Pair]) -> Agreement:
+    same = sum(pair.same for pair in some)
+    if len(some) < LEAST:  # the interval rests on many: of five pairs it holds the true value in 60 to 88 of 100, not in 95
+        return Agreement(category, len(some), same, None, None, None, None)
     found = proof.cohen([(pair.first, pair.second) for pair in some])
-    return Agreement(category, len(some), sum(pair.same for pair in some), found.kappa, found.low, found.high, error_of(some))
+    return Agreement(category, len(some), same, found.kappa, found.low, found.high, error_of(some))

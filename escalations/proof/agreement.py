@@ -30,7 +30,8 @@ def cohen(pairs: Iterable[tuple[str, str]], level: float = 0.95) -> Agreement:
     Bulletin 72 (1969), 323–327.
 
     Where all agree that error is 0, which nobody should believe of seven: the lower end then comes from Clopper and Pearson's
-    interval of the share on which they agree.
+    interval of the share on which they agree. Both ends rest on many pairs: of 20 they hold the true value in 85 to 92 of 100, of five
+    in 60 to 88 (docs/guarantee.md), so few are nothing to show anybody.
     """
     cells = Counter(pairs)
     n = sum(cells.values())

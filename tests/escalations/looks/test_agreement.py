@@ -35,6 +35,17 @@ def test_the_table_of_cohens_own_kind_comes_out(pair):
     assert whole.low < 0.4 < whole.high
 
 
+def test_of_few_pairs_kappa_says_nothing(pair):
+    """Of five, the interval of large samples would be as narrow as it is wrong."""
+    for first, second in [("approve", "reject"), ("reject", "approve"), *[("approve", "approve")] * 3]:
+        pair(first, second)
+
+    whole, _ = agreement.by_category(agreement.pairs(agreement.answered()))
+
+    assert (whole.n, whole.same, whole.too_few) == (5, 3, True)
+    assert whole.kappa is whole.low is whole.high is whole.error is None
+
+
 def test_known_answers_are_no_pairs(pair):
     pair(expected="reject")
 
