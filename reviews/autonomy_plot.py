@@ -136,5 +136,5 @@ def percent(share: float | None) -> str:
 
 
 def score(value: float | None) -> str:
-    """Return 0.9312 as "0.931": a score is a chance between 0 and 1."""
-    return "–" if value is None else f"{value:.3f}"
+    """Return 0.9312 as "0.931", and what is close to 1 with all that tells it from its neighbours: 0.999535."""
+    return "–" if value is None else f"{value:.3f}" if value < 0.99 else f"{value:.6f}"

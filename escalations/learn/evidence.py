@@ -38,7 +38,8 @@ class LetGo:
     rate: float  # wrong / alone
     rate_low: float
     rate_high: float
-    bound: float  # on the error of what the grant lets go, by all evidence: it ends where this is over its alpha
+    known: int  # of what went alone, what proved wrong
+    bound: float  # on the error of what the grant lets go, by all evidence, and never less than what is known of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ class LaneView:
     decided: int  # proposals of this lane that a person decided
     labelled: int  # of these, those that count: an estimate of this version, a person who was there, nothing else holding it
     right: int
-    wrong: int
+    wrong: int  # of the labelled, what people decided otherwise
+    harmed: int  # of the labelled, what went alone and proved wrong
     unknown: int  # expired, withdrawn, superseded
     kept: int  # of the decided ones, those that a trigger, a rule or the past kept with people: they never count
     deciders: list[proving.Decider]  # whose decisions the evidence is, who decided most first
@@ -67,7 +69,7 @@ class LaneView:
     rungs: list[Rung]
     certified: Rung | None  # the most that could go alone now, at the lane's alpha and delta
     needed: int | None  # further decisions until something is certified, at the present rate; None: cannot be said
-    mistakes: list[Trial]  # what it would have let go, or let go, that was wrong; the newest 50, with proposal, incident, decision
+    mistakes: list[Trial]  # what it would have let go and people would not; the newest 50, with proposal, incident, decision
     grant: LaneGrant | None
     audits: int  # decided audit samples of the grant
     audits_wrong: int
@@ -135,7 +137,7 @@ def seen(lane: Lane) -> LaneView:
     counted = _counted(lane, grant)
     return LaneView(
         lane=lane, version=version, decided=counted["decided"], labelled=len(found), right=sum(one.right for one in found),
-        wrong=sum(not one.right for one in found), unknown=counted["unknown"], kept=counted["kept"],
+        wrong=sum(not one.right and not one.alone for one in found), harmed=sum(one.alone for one in found), unknown=counted["unknown"], kept=counted["kept"],
         deciders=proving.deciders(lane, version) if version else [], keepers=keepers(lane) if counted["kept"] else [], rungs=rungs,
         certified=certified,
         needed=steps.needed() if steps else None,
@@ -147,8 +149,8 @@ def seen(lane: Lane) -> LaneView:
 
 
 def mistakes(lane: Lane, version: ClassifierVersion, threshold: float) -> list[Trial]:
-    """Return the newest of what this version would have let go at this threshold, or let go, and people would not. One query."""
-    rows = Trial.objects.filter(
+    """Return the newest of what this version would have let go at this threshold and people would not. One query."""
+    rows = Trial.objects.exclude(mode=TrialMode.ALONE).filter(
         lane=lane, eligible=True, right=False, work__estimates__version=version, work__estimates__approve__gte=threshold
     )
     return list(_with_all(rows)[:SHOWN])
@@ -217,7 +219,8 @@ def _let_go(grant: LaneGrant) -> LetGo:
     watched = watch(grant)
     said = watched.estimate()
     of = said.alone or 1
-    return LetGo(said.alone, said.errors, said.low, said.high, said.errors / of, said.low / of, said.high / of, watched.bound)
+    bound = max(watched.bound, watched.harms / of)
+    return LetGo(said.alone, said.errors, said.low, said.high, said.errors / of, said.low / of, said.high / of, watched.harms, bound)
 
 
 def _with_all(rows: QuerySet[Trial]) -> QuerySet[Trial]:

@@ -197,7 +197,7 @@ class Migration(migrations.Migration):
                 ('granted_at', models.DateTimeField(default=escalations.clock.now)),
                 ('expires_at', models.DateTimeField()),
                 ('ended_at', models.DateTimeField(null=True)),
-                ('end', models.CharField(blank=True, choices=[('expired', 'its time was over'), ('manager', 'a manager ended it'), ('bound', 'the bound on its errors crossed what was allowed'), ('high_risk', 'an audit of a high-risk item failed'), ('drift', 'its traffic changed'), ('unchecked', 'nobody checks it'), ('classifier', 'its classifier was taken back')], max_length=10)),
+                ('end', models.CharField(blank=True, choices=[('expired', 'its time was over'), ('manager', 'a manager ended it'), ('bound', 'more of it was wrong than allowed, or may have been'), ('high_risk', 'something of high risk was wrong'), ('drift', 'its traffic changed'), ('unchecked', 'nobody checks it'), ('classifier', 'its classifier was taken back')], max_length=10)),
                 ('end_why', models.TextField(blank=True)),
                 ('end_evidence', models.JSONField(default=dict)),
                 ('ended_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
@@ -424,6 +424,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='trial',
             index=models.Index(condition=models.Q(('labelled_at', None), models.Q(('mode', 'alone'), _negated=True)), fields=['created_at'], name='trial_open'),
+        ),
+        migrations.AddIndex(
+            model_name='trial',
+            index=models.Index(condition=models.Q(('right', False)), fields=['grant', 'labelled_at'], name='trial_wrong'),
         ),
         migrations.AddConstraint(
             model_name='vigilancealarm',

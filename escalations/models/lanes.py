@@ -48,8 +48,8 @@ class LaneGrant(models.Model):
     """
 
     ENDS = [
-        ("expired", "its time was over"), ("manager", "a manager ended it"), ("bound", "the bound on its errors crossed what was allowed"),
-        ("high_risk", "an audit of a high-risk item failed"), ("drift", "its traffic changed"), ("unchecked", "nobody checks it"),
+        ("expired", "its time was over"), ("manager", "a manager ended it"), ("bound", "more of it was wrong than allowed, or may have been"),
+        ("high_risk", "something of high risk was wrong"), ("drift", "its traffic changed"), ("unchecked", "nobody checks it"),
         ("classifier", "its classifier was taken back"),
     ]
 
@@ -108,4 +108,6 @@ class Trial(models.Model):
             models.Index(fields=["lane", "version", "labelled_at"], name="trial_evidence"),
             # learn: what was decided since.
             models.Index(fields=["created_at"], condition=Q(labelled_at=None) & ~Q(mode="alone"), name="trial_open"),
+            # routing: whether anything under a grant proved wrong since it was looked at.
+            models.Index(fields=["grant", "labelled_at"], condition=Q(right=False), name="trial_wrong"),
         ]

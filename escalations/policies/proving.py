@@ -40,6 +40,7 @@ class Piece:
     at: datetime  # when it was learned
     weight: float  # one over the chance with which it is in here
     grant: int | None
+    alone: bool = False  # it went alone and proved wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def pieces(lane: Lane, version: ClassifierVersion, until: datetime | None = None
         drawn_from = grant is not None and mode != TrialMode.ALONE  # harm was not drawn: all of it is here
         if drawn_from and drawn("evidence", str(pk)) >= long_run / share:
             continue
-        kept.append(Piece(score, bool(right), at, 1.0 / long_run if drawn_from else 1.0, grant))
+        kept.append(Piece(score, bool(right), at, 1.0 / long_run if drawn_from else 1.0, grant, mode == TrialMode.ALONE))
     return kept
 
 

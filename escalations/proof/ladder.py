@@ -146,9 +146,10 @@ def most(rungs: Iterable[Rung]) -> Rung | None:
 
 
 def start_at(rungs: int, starts: int) -> list[int]:
-    """Return at which rungs (from strict, 0) the parts of delta lie: the middles of as many equal stretches, each once."""
+    """Return at which rungs (from strict, 0) the parts of delta lie: the ends of as many equal stretches, each once. The laxest is one
+    of them, so that what a good classifier means yes to is tried by itself, on all the evidence there is."""
     starts = min(starts, rungs)
-    return sorted({int(rungs * (2 * at + 1) / (2 * starts)) for at in range(starts)})
+    return sorted({rungs * (at + 1) // starts - 1 for at in range(starts)})
 
 
 def _more(wrong: int, of: int, alpha: float, level: float) -> int | None:

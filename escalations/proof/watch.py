@@ -127,8 +127,12 @@ class Watch:
 
     @property
     def alarm(self) -> Alarm | None:
-        """Why the grant must end, or None. An alarm stays, whatever comes later."""
-        return self._alarm or self._crossed()
+        """Why the grant must end, or None. An alarm stays, whatever comes later; its numbers are of all that is known by now."""
+        alarm = self._alarm or self._crossed()
+        if alarm is None:
+            return None
+        why = f"{alarm.why} Since the grant {self._told()}." if alarm.end == "bound" else alarm.why
+        return Alarm(alarm.end, why, {**alarm.evidence, **self._numbers()})
 
     def estimate(self, level: float = 0.95) -> LetGo:
         """Return how many errors there are among what went alone, by the audits, each weighted for how it was sampled.
@@ -158,12 +162,12 @@ class Watch:
         if self._alarm:
             return
         if high_risk:
-            self._alarm = Alarm("high_risk", f"An {what} of high risk was wrong.", {"what": what, **self._numbers()})
+            self._alarm = Alarm("high_risk", f"An {what} of high risk was wrong.", {"what": what})
         elif detector.value >= PATIENCE:
             self._alarm = Alarm("bound", (
-                f"Lately more were wrong than the {self.alpha:.1%} allowed: {self._told()}. Were the error still within what is allowed,"
-                f" so many so close together would come once in {PATIENCE:,} or less."
-            ), {"what": what, "detector": detector.value, "limit": PATIENCE, **self._numbers()})
+                f"Lately more were wrong than the {self.alpha:.1%} allowed. Were the error still within what is allowed, so many so close"
+                f" together would come once in {PATIENCE:,} or less."
+            ), {"what": what, "detector": detector.value, "limit": PATIENCE})
         else:
             self._alarm = self._crossed()
 
@@ -173,11 +177,12 @@ class Watch:
             return None
         return Alarm("bound", (
             f"The error is no longer proven to be below {self.alpha:.1%}: {wrong:,} of {of:,} were wrong, so it may be up to"
-            f" {self.bound:.2%}, and {self._told()} since the grant."
-        ), self._numbers())
+            f" {self.bound:.2%}."
+        ), {})
 
     def _told(self) -> str:
-        return f"{self.failed:,} of {self.audits:,} audits, and {self.harms:,} that went alone, were wrong"
+        alone = sum(alone for alone, _ in self._strata.values())
+        return f"{self.failed:,} of {self.audits:,} audits were wrong, and {self.harms:,} of {alone:,} that went alone proved to be"
 
     def _numbers(self) -> dict[str, float | int | str]:
         return {

@@ -53,8 +53,8 @@ def test_it_counts_and_certifies_as_by_hand(rungs, pairs, starts, alpha, often):
 @pytest.mark.parametrize("rungs", [1, 2, 3, 4, 7, 20, 21, 100])
 def test_the_parts_of_delta_add_up_to_delta(rungs):
     begin = start_at(rungs, 4)
-    assert len(begin) == min(4, rungs) and begin == sorted(set(begin)) and 0 <= begin[0] <= begin[-1] < rungs
-    assert start_at(20, 4) == [2, 7, 12, 17] and start_at(0, 4) == []
+    assert len(begin) == min(4, rungs) and begin == sorted(set(begin)) and 0 <= begin[0] <= begin[-1] == rungs - 1
+    assert start_at(20, 4) == [4, 9, 14, 19] and start_at(0, 4) == []
 
 
 WORLDS = {

@@ -123,7 +123,8 @@ def test_a_broken_world_is_found_after_a_few_wrong_audits_however_good_the_past(
     kept = watch.alarm
     for _ in range(500):
         watch.audit(True, share=0.05)
-    assert watch.alarm is kept
+    assert (watch.alarm.end, watch.alarm.evidence["detector"]) == (kept.end, kept.evidence["detector"])  # it stays
+    assert watch.alarm.evidence["audits"] == kept.evidence["audits"] + 500  # and tells all that is known
 
 
 def test_a_grant_on_just_enough_ends_when_the_bound_crosses():
@@ -240,3 +241,13 @@ def test_traffic_that_stays_the_same_raises_no_alarm_and_traffic_that_moves_does
     assert quiet.alarm is None
     with pytest.raises(ValueError):
         Drift([0.1], 0.0)
+
+
+def test_the_numbers_of_an_end_are_of_all_that_is_known_not_of_the_moment_it_was_found():
+    watch = good(selected=400, wrong=0)
+    for _ in range(6):
+        watch.harm(share=0.05)
+    watch.let_go(26, share=0.05)
+    watch.audit(True, share=0.05)
+    assert (watch.alarm.end, watch.alarm.evidence["harms"], watch.alarm.evidence["alone"], watch.alarm.evidence["audits"]) == ("bound", 6, 32, 1)
+    assert "6 of 32 that went alone" in watch.alarm.why

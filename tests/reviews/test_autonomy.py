@@ -322,6 +322,19 @@ def test_mistakes_checks_and_harm_are_listed_and_nothing_that_waits(client, mana
     assert str(waiting.proposal_id) not in page
 
 
+def test_known_harm_stands_beside_the_bound_is_never_more_than_it_and_no_decision_of_anybody(client, manager, proven):
+    grant = granted(proven, manager)
+    tried(proven, None, mode=TrialMode.ALONE, grant=grant, share=0.2)
+    harmed = tried(proven, False, mode=TrialMode.ALONE, grant=grant, share=0.2)
+
+    page = page_of(at(client, manager), proven)
+
+    assert "1 of 2 that went alone" in page and "at most <b>50 %</b>, by the evidence" in page
+    assert "<dt>decided otherwise</dt><dd>2</dd>" in page and "<dt>went alone and did harm</dt><dd>1</dd>" in page
+    mistakes, harm = page.split('id="harm-h"')
+    assert str(harmed.proposal_id) in harm and str(harmed.proposal_id) not in mistakes.split('id="mistakes-h"')[1]
+
+
 def test_without_a_classifier_it_says_that_nothing_counts_yet(client, manager, lane):
     ClassifierVersion.objects.update(state=VersionState.RETIRED)
 
@@ -345,7 +358,7 @@ def test_a_lane_whose_traffic_ended_it_says_with_which_numbers(client, manager, 
 
     page = page_of(at(client, manager), proven)
 
-    assert "the bound on its errors crossed what was allowed" in page and "Too many audits failed." in page
+    assert "more of it was wrong than allowed, or may have been" in page and "Too many audits failed." in page
     for name, text in (("audits", "41"), ("audits that failed", "7"), ("errors are at most", "13 %")):
         assert f"<dt>{name}</dt><dd>{text}</dd>" in page
     assert clock.now() - LaneGrant.objects.get().ended_at < timedelta(minutes=5) and live_version()

@@ -90,7 +90,7 @@ def test_harm_is_not_forgotten_with_the_grant_it_was_done_under(grant, source, v
     lanes.withdraw(grant.lane_id, why="It did harm.", person=mona)
     pieces = proving.pieces(grant.lane, version)
     assert (len(pieces), sum(not one.right for one in pieces)) == (102, 2)
-    assert evidence.seen(Lane.objects.get()).wrong == 2
+    assert evidence.seen(Lane.objects.get()).harmed == 2
 
 
 def test_under_its_grant_harm_is_weighed_once(grant, source, version, rosa):
