@@ -137,7 +137,8 @@ def seen(lane: Lane) -> LaneView:
     counted = _counted(lane, grant)
     return LaneView(
         lane=lane, version=version, decided=counted["decided"], labelled=len(found), right=sum(one.right for one in found),
-        wrong=sum(not one.right and not one.alone for one in found), harmed=sum(one.alone for one in found), unknown=counted["unknown"], kept=counted["kept"],
+        wrong=sum(not one.right and not one.alone for one in found), harmed=sum(one.alone for one in found),
+        unknown=counted["unknown"], kept=counted["kept"],
         deciders=proving.deciders(lane, version) if version else [], keepers=keepers(lane) if counted["kept"] else [], rungs=rungs,
         certified=certified,
         needed=steps.needed() if steps else None,

@@ -15,7 +15,8 @@ NAMES = {  # of what an end or a piece of evidence tells, as people say it; what
     "decided": "decided", "selected": "of these over the threshold", "wrong": "of these wrong", "bound": "errors are at most",
     "share": "would go alone", "alpha": "allowed to be wrong", "since": "from", "until": "to", "alone": "went alone", "audits": "audits",
     "audits_wrong": "audits that failed", "answered": "audits that were answered", "errors": "errors, estimated", "rate": "wrong",
-    "expires_at": "its time was over", "harmed": "did harm", "harms": "went alone and did harm", "high_risk": "high risk", "what": "what changed", "wealth": "the bet against it",
+    "expires_at": "its time was over", "harmed": "did harm", "harms": "went alone and did harm",
+    "high_risk": "high risk", "what": "what changed", "wealth": "the bet against it",
 }  # fmt: skip
 SHARES = frozenset({"alpha", "bound", "share", "rate"})
 LONGEST = 200  # characters of one fact
