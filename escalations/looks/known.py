@@ -11,10 +11,10 @@ from escalations.states import UNDECIDED, LookState, State, Verdict
 
 
 def mark(proposal_id: UUID, *, person: Person, verdict: str, why: str) -> KnownAnswer:
-    """Say that the right answer to a settled proposal is known; marking it again says it anew. For administrators (NotAllowed).
+    """Say that the right answer to a settled proposal is known; anew, once it was taken out. For administrators (NotAllowed).
 
-    What was decided then need not be it. Raises NotFound, IllegalMove for what is open or was never decided, or came from a test key,
-    DecisionNotAllowed for a decision it did not take, Invalid without a reason.
+    What was decided then need not be it. Raises NotFound, IllegalMove for what is open or was never decided, came from a test key, or
+    is marked already, DecisionNotAllowed for a decision it did not take, Invalid without a reason.
     """
     _check_administrator(person)
     with transaction.atomic():
@@ -27,6 +27,10 @@ def mark(proposal_id: UUID, *, person: Person, verdict: str, why: str) -> KnownA
             raise DecisionNotAllowed
         if not why.strip():
             raise Invalid([{"pointer": "/why", "code": "required", "detail": "Say why it is beyond doubt: who answers reads it afterwards."}])
+        standing = KnownAnswer.objects.filter(proposal=proposal, retired_at=None).first()  # nobody marks it meanwhile: its row is locked
+        if standing is not None:
+            said = standing.get_verdict_display()
+            raise IllegalMove(f"It is marked already, with the answer “{said}”. To say something else, take it out first.")
         known, _ = KnownAnswer.objects.update_or_create(
             proposal=proposal,
             defaults={

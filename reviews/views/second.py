@@ -80,7 +80,7 @@ def answer(request: HttpRequest, look: SecondLook) -> HttpResponse:
     """Keep what was said, or show what is missing."""
     try:
         if request.POST.get("act") == "leave":
-            looks.leave(look.pk, person=request.user)
+            second_looks.give_back(look, request.user)
             messages.success(request, "Given back. A colleague will look at it.")
             return leave(request, reverse("reviews:second"))
         form = second_looks.LookForm(request.POST)

@@ -245,6 +245,21 @@ def test_it_can_be_left_to_a_colleague(page, look, reviewer):
     assert SecondLook.objects.get(pk=one.pk).opened_by is None
 
 
+def test_who_left_it_cannot_take_it_again(page, look, colleague, reviewer, signed_in):
+    """They are shown what was decided from then on: what they said would not be blind."""
+    one = look()
+    page.get(url(one))
+    page.post(url(one), {"act": "leave"})
+
+    assert page.get(f"/proposals/{one.proposal_id}/").status_code == 200
+    assert page.get(url(one)).status_code == 404
+    assert page.post(url(one), {"type": "approve", "act": "answer"}).status_code == 404
+    assert url(one) not in text_of(page.get("/second/"))
+    third = PersonFactory(roles=["finance"])
+    assert signed_in(third).get(url(one)).status_code == 200
+    assert SecondLook.objects.get(pk=one.pk).opened_by == third
+
+
 def test_the_inbox_says_that_some_wait(page, look):
     assert "second look" not in text_of(page.get("/"))
     look()
@@ -330,6 +345,20 @@ def test_administrators_mark_known_answers_and_take_them_out(settled, ada, revie
     assert KnownAnswer.objects.get().retired_at
     assert signed_in(reviewer).get("/second/known/").status_code == 404
     assert signed_in(reviewer).post("/second/known/", {"proposal": str(one.pk), "verdict": "reject", "why": "w"}).status_code == 404
+
+
+def test_what_is_marked_already_is_not_marked_twice(settled, ada, signed_in):
+    one, client = settled(), signed_in(ada)
+    said = {"proposal": str(one.pk), "verdict": "reject", "why": "never delivered"}
+    client.post("/second/known/", said)
+
+    again = client.post("/second/known/", said | {"verdict": "approve", "why": "second thoughts"})
+
+    assert again.status_code == 422 and "It is marked already" in text_of(again) and "second thoughts" in text_of(again)
+    assert (KnownAnswer.objects.get().verdict, KnownAnswer.objects.get().why) == ("reject", "never delivered")
+    client.post("/second/known/", {"act": "retire", "proposal": str(one.pk)})
+    assert client.post("/second/known/", said | {"verdict": "approve"}).status_code == 303
+    assert (KnownAnswer.objects.get().verdict, KnownAnswer.objects.get().retired_at) == ("approve", None)
 
 
 @pytest.mark.parametrize(
