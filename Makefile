@@ -9,7 +9,7 @@ TWICE = $(PYTEST) $(1) $(2) || { echo "Once more, only what failed:"; $(PYTEST) 
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 export CHROMIUM
 
-.PHONY: run test test-e2e test-clients test-chaos lint unit browser install
+.PHONY: run test test-e2e test-corpus test-clients test-chaos lint unit browser install
 
 run:
 	@exec $(PYTHON) hitl_site/bootstrap.py
@@ -31,6 +31,10 @@ unit: install
 # The main job on the real processes, with the evaluation data beside this checkout; skips, and says so, without it.
 test-e2e: install
 	$(PYTEST) -m e2e tests/e2e
+
+# Every text of the corpus of injections in every field of what is risky, with a model that says yes to all of it: minutes.
+test-corpus: install
+	COUNTERSIGN_LAW_TEXTS=2000 $(PYTEST) -n 2 tests/laws -k no_text_of_the_corpus
 
 # Clients as they are published, in throw-away environments; what cannot be installed is skipped, and says so.
 test-clients: install

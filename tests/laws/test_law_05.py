@@ -25,6 +25,7 @@ from .conftest import newest
 pytestmark = pytest.mark.django_db
 
 TEXTS = Path(os.environ.get("COUNTERSIGN_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "injection_texts.jsonl.gz"
+EVERY = int(os.environ.get("COUNTERSIGN_LAW_TEXTS", "0"))  # of the corpus, where it is tried whole; 2000 is all of it
 
 # What a person must see by the default rules and triggers, whatever is written around it.
 RISKY = [
@@ -95,7 +96,7 @@ def settled_without_a_person():
 @pytest.mark.django_db(transaction=True)
 def test_no_text_of_the_corpus_in_any_field_takes_what_is_risky_from_a_person(agent, yes_man, run_jobs):
     """The default rules, the corpus in every field, and the model's "safe, approve": nothing is settled by anybody."""
-    items = [poisoned(n, text, RISKY[n % len(RISKY)]) for n, text in enumerate(texts(150))]
+    items = [poisoned(n, text, RISKY[n % len(RISKY)]) for n, text in enumerate(texts(EVERY or 150))]
     for start in range(0, len(items), 80):
         answer = agent.post("/incidents/batch", {"items": items[start : start + 80]})
         refused = [one for one in answer.json()["items"] if one["status"] != 201]

@@ -4,7 +4,6 @@ Every lane is granted, every estimate is 1.0, nothing is ever new to it, no audi
 a lane may let go at all, and how it loses that, is tried in tests/escalations/learn.
 """
 
-import os
 from datetime import timedelta
 
 import pytest
@@ -31,11 +30,10 @@ from tests.escalations.api.speaking import Speaker, key_for
 from tests.factories import PersonFactory, RuleFactory, SourceFactory
 
 from .conftest import newest
-from .test_law_05 import RISKY, poisoned, settled_without_a_person, texts, yes_man  # noqa: F401 - a fixture
+from .test_law_05 import EVERY, RISKY, poisoned, settled_without_a_person, texts, yes_man  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
 HARMLESS = {"action": "refund", "args": {"order": 1182, "amount": 20}}
-EVERY = int(os.environ.get("COUNTERSIGN_LAW_TEXTS", "120"))  # of the corpus; 2000 is all of it
 
 
 def grant(source, subject, *, by="action", version=None, **other):
@@ -82,7 +80,7 @@ def test_no_text_of_the_corpus_in_any_field_gets_what_is_risky_past_a_person(age
     """The default rules and triggers, the corpus in every field, every risky action's own lane granted: nothing is settled by anybody."""
     for one in RISKY:
         grant(source, one["action"])
-    items = [poisoned(n, text, RISKY[n % len(RISKY)]) for n, text in enumerate(texts(EVERY))]
+    items = [poisoned(n, text, RISKY[n % len(RISKY)]) for n, text in enumerate(texts(EVERY or 120))]
     for start in range(0, len(items), 80):
         answer = agent.post("/incidents/batch", {"items": items[start : start + 80]})
         assert {one["status"] for one in answer.json()["items"]} == {201}
