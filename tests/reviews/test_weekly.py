@@ -144,6 +144,14 @@ def test_a_manager_drafts_a_suggestion_and_a_member_may_only_dismiss_it(page, si
     assert post(page, review, "dismiss", suggestion=suggestion.pk, why="no").status_code == 409
 
 
+def test_where_no_rule_is_suggested_the_page_says_so_and_why_that_is_usual(page, review):
+    said = page.get(f"/weekly/{review.pk}/").content.decode()
+
+    assert "What was decided suggests none. That is usual" in said
+    Suggestion.objects.create(review=review, condition="true", floor="auto", why="w", matched=84, agreed=84, low=0.957, high=1.0)
+    assert "suggests none" not in page.get(f"/weekly/{review.pk}/").content.decode()
+
+
 def test_a_dismissal_needs_its_reason(page, review, suggestion):
     assert post(page, review, "dismiss", suggestion=suggestion.pk, why="").status_code == 422
     assert post(page, review, "dismiss", suggestion=suggestion.pk, why="Refunds stay with us.").status_code == 303
