@@ -17,6 +17,7 @@ from escalations.states import VersionState
 from .bases import Act, ActForm, Edited, shown
 
 ABOUT = re.compile(r"is about (?P<sign>-?)2\^(?P<step>-?\d{1,2}(?:\.5)?)$")  # how a feature's name writes a number of an arg
+QUESTIONS = (("approve", "whether a person would approve it"), ("category", "the category"), ("severity", "the severity"))
 
 
 class ReasonForm(ActForm):
@@ -34,6 +35,30 @@ def _take_back(version: ClassifierVersion, request: HttpRequest, data: dict[str,
     return f"Classifier {version.number} was taken back. {again}"
 
 
+def _compared(version: ClassifierVersion) -> dict[str, Any]:
+    """Return what whoever is to say why reads first: what it is better at, and on which decisions that was measured. One query."""
+    live = _live_beside(version)
+    is_better, why = promoting.better(version, live)
+    scores = version.scores or {}
+    points = [f"It is {'' if is_better else 'no '}better: {why}"]
+    earlier, later = scores.get("earlier", 0), scores.get("later", 0)
+    asked = f"The same recipe, given only the {earlier} decisions before them, was asked of the {later} that came last."
+    beside = scores.get("beside") or {}
+    if live is None:
+        return {"points": [*points, f"{asked} No classifier is live now."]}
+    if beside.get("unseen"):
+        seen = f"the {beside['cases']} of them that came after all that classifier {live.number} was trained on"
+    else:
+        seen = f"all of them; some it may have been trained on, which speaks for classifier {live.number} more than it should"
+    points += [f"{asked} Both are measured on {seen}."]
+    this, that = beside.get("this") or {}, beside.get("live") or {}
+    for name, question in QUESTIONS:
+        mine, theirs = (f"{one[name]['accuracy']:.1%}" if one.get(name) else "does not know" for one in (this, that))
+        if this.get(name) or that.get(name):
+            points.append(f"Right about {question}: this one {mine}, classifier {live.number} {theirs}.")
+    return {"points": points}
+
+
 @admin.register(ClassifierVersion)
 class ClassifierVersionAdmin(Edited):
     """A new version is trained, never written; one that exists is read, made live, taken back."""
@@ -49,7 +74,8 @@ class ClassifierVersionAdmin(Edited):
             "promote", "Make it live",
             "From the next incident on it says category and severity, and what is unlike the past. What lanes have earned stays with the "
             "version they have earned it with.",
-            _promote, form=ReasonForm, grave=True, when=lambda version: version.state == VersionState.READY and _is_better(version)[0],
+            _promote, form=ReasonForm, grave=True, shows=_compared,
+            when=lambda version: version.state == VersionState.READY and _is_better(version)[0],
         ),
         Act(
             "take-back", "Take it back",
@@ -131,8 +157,14 @@ def _beside(version: ClassifierVersion) -> dict[str, Any]:
 
 def _is_better(version: ClassifierVersion) -> tuple[bool, str]:
     """Return whether a version could be made live, and why. One query."""
-    live = ClassifierVersion.objects.filter(state=VersionState.LIVE).exclude(pk=version.pk).only("number", "scores").first()
-    return promoting.better(version, live)
+    return promoting.better(version, _live_beside(version))
+
+
+def _live_beside(version: ClassifierVersion) -> ClassifierVersion | None:
+    live: ClassifierVersion | None = (
+        ClassifierVersion.objects.filter(state=VersionState.LIVE).exclude(pk=version.pk).only("number", "scores").first()
+    )
+    return live
 
 
 def _words(told: Any) -> list[dict[str, Any]]:

@@ -79,6 +79,31 @@ def test_it_is_made_live_with_a_reason_and_taken_back(admin, ready):
     assert ready.state == VersionState.RETIRED
 
 
+def test_what_it_is_better_at_is_read_before_the_reason_is_typed(admin, ready):
+    promote = f"{LIST}{ready.pk}/act/promote/"
+
+    page = admin.get(promote).content.decode()
+
+    assert "It is better: On 52 later decisions its log loss" in page and "always giving the share" in page
+    assert "given only the 208 decisions before them, was asked of the 52 that came last" in page and "No classifier is live now" in page
+    assert page.index("It is better") < page.index('name="reason"')
+
+
+@pytest.mark.parametrize(("unseen", "said"), [(True, "the 50 of them that came after all that classifier 7"), (False, "some it may have been trained on")])
+def test_beside_a_live_one_it_says_how_both_did_on_the_same_decisions(admin, ready, unseen, said):
+    live = ClassifierVersion.objects.create(number=7, state=VersionState.LIVE)
+    mine = {"approve": {"n": 50, "log_loss": 0.2, "accuracy": 0.9}, "category": {"accuracy": 0.75}}
+    theirs = {"approve": {"n": 50, "log_loss": 0.31, "accuracy": 0.8}}
+    ready.scores |= {"beside_number": live.number, "beside": {"cases": 50, "unseen": unseen, "this": mine, "live": theirs}}
+    ready.save(update_fields=["scores"])
+
+    page = admin.get(f"{LIST}{ready.pk}/act/promote/").content.decode()
+
+    assert "is 0.2000; that of classifier 7, which is live, is 0.3100" in page and said in page
+    assert "Right about whether a person would approve it: this one 90.0%, classifier 7 80.0%." in page
+    assert "Right about the category: this one 75.0%, classifier 7 does not know." in page
+
+
 def test_what_a_stranger_wrote_is_shown_as_text(admin, ready):
     ready.features["largest"]["approve"]["for"] = [["text: <script>alert(1)</script>", 1.0]]
     ready.save(update_fields=["features"])
