@@ -257,7 +257,7 @@ def held_by_the_past(incident: Incident, proposal: Proposal) -> str:
     asked = Proposal.objects.filter(routed_at__isnull=False).exclude(floor=Floor.AUTO)
     if proposal.revision > 1 and asked.filter(incident=incident).exists():
         return "A person was asked about this line before."
-    if proposal.author == "system":
+    if proposal.is_acknowledgement:
         return ""
     since = clock.now() - ASKED_WITHIN
     lately = Q(routed_at__gt=since) | Q(settled_at=None) | Q(settled_at__gt=since)

@@ -67,8 +67,7 @@ def draft_said(draft: dict[str, Any]) -> list[Bit]:
 
 def is_acknowledgement(proposal: Proposal) -> bool:
     """Say whether this is the proposal we made for an incident that brought none of its own, or a reviewer's correction of one."""
-    ours = proposal.author == "system" or (proposal.author == "person" and proposal.kind not in (Kind.ACTION, Kind.DRAFT))
-    return proposal.action == "acknowledge" and proposal.draft is None and ours
+    return proposal.is_acknowledgement
 
 
 def asked(proposal: Proposal, most: int = IN_A_ROW) -> list[Bit]:

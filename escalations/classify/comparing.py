@@ -195,14 +195,14 @@ def _pairs(trial: PromptTrial, decisions: Sequence[Decision]) -> list[_Pair]:
     categories = dict(Category.objects.order_by("name").values_list("name", "description"))
     wanted = []
     for one in decisions:
-        own = one.proposal if one.proposal.author == "source" else None
+        own = None if one.proposal.is_acknowledgement else one.proposal
         wanted.append(nearest.Wanted.of(one.proposal.incident, own, min(one.proposal.created_at, one.proposal.incident.received_at)))
     past = nearest.of_many(wanted, max(first.examples, second.examples))
     pairs = []
     for decision, cases in zip(decisions, past, strict=True):
         proposal = decision.proposal
         try:
-            facts = facts_of(proposal.incident, proposal if proposal.author == "source" else None)
+            facts = facts_of(proposal.incident, None if proposal.is_acknowledgement else proposal)
             asked = [llm.question_for(facts, categories, prompt, cases[: prompt.examples]) for prompt in (first, second)]
         except (ValueError, TypeError, LookupError, RecursionError):  # what one hostile incident may break
             log.exception("preparing a question for the model failed", extra={"incident": str(proposal.incident_id)})
@@ -213,7 +213,7 @@ def _pairs(trial: PromptTrial, decisions: Sequence[Decision]) -> list[_Pair]:
 
 def _case(decision: Decision, first: Word, second: Word) -> Case:
     proposal = decision.proposal
-    signed = nearest.signed_words(proposal.action, decision.args) if decision.type in (Verdict.APPROVE, Verdict.EDIT) else {}
+    signed = nearest.signed_words(decision.args) if proposal.is_acknowledgement and decision.type in (Verdict.APPROVE, Verdict.EDIT) else {}
     return Case(str(proposal.pk), decision.type, signed.get("category", ""), signed.get("severity", ""), first, second)
 
 

@@ -23,7 +23,7 @@ from escalations.floors.findings import in_texts
 from escalations.floors.likeness import flat, is_number, near, nearness, shared_words
 from escalations.floors.spotting import words
 from escalations.floors.text import has_hidden
-from escalations.models import Incident, Proposal, Work
+from escalations.models import ACKNOWLEDGE, Incident, Proposal, Work, acknowledges_sql
 from escalations.states import Severity
 
 from .mask import Mask
@@ -39,7 +39,6 @@ MOST_NAMES = 8  # args that are told of
 LONGEST_CASE = 40_000  # characters of a past case in which a quotation is looked for; a longer one may be quoted unseen
 COPIED = 4  # words in a row that a reason has from the case it is about
 QUOTED = 6  # words in a row that a rationale has from a reason
-ACKNOWLEDGE = "acknowledge"
 DECIDED = {
     "approve": "approved as proposed", "edit": "changed, then approved", "reject": "rejected", "respond": "answered instead",
 }
@@ -54,7 +53,7 @@ SELECT {wanted}.n, past.id, past.incident_id, past.title, past.action, decision.
     CASE WHEN coalesce(pg_column_size(past.args), 0) <= %(largest)s THEN past.args END,
     CASE WHEN coalesce(pg_column_size(past.draft), 0) <= %(largest)s THEN past.draft END,
     CASE WHEN coalesce(pg_column_size(decision.args), 0) <= %(largest)s THEN decision.args END,
-    jsonb_path_query_array(past.triggers, '$[*].name')
+    jsonb_path_query_array(past.triggers, '$[*].name'), {acknowledges}
 """
 _BY_PERSON = """
 JOIN escalations_decision AS decision ON decision.proposal_id = past.id AND decision.by_kind = 'person'
@@ -69,7 +68,7 @@ _BY_ACTION = (
 SELECT found.* FROM unnest(%(n)s::int[], %(source)s::bigint[], %(action)s::text[], %(before)s::timestamptz[])
     AS wanted (n, source, action, before)
 CROSS JOIN LATERAL ("""
-    + _CASES.format(wanted="wanted")
+    + _CASES.format(wanted="wanted", acknowledges=acknowledges_sql("past"))
     + """FROM (
         SELECT * FROM escalations_proposal
         WHERE source_id = wanted.source AND action = wanted.action AND settled_at IS NOT NULL AND settled_at < wanted.before
@@ -83,7 +82,7 @@ _BY_FINGERPRINT = (
 SELECT found.* FROM unnest(%(n)s::int[], %(source)s::bigint[], %(fingerprint)s::text[], %(before)s::timestamptz[])
     AS wanted (n, source, fingerprint, before)
 CROSS JOIN LATERAL ("""
-    + _CASES.format(wanted="wanted")
+    + _CASES.format(wanted="wanted", acknowledges=acknowledges_sql("past"))
     + """FROM (
         SELECT id FROM escalations_incident
         WHERE source_id = wanted.source AND fingerprint = wanted.fingerprint AND fingerprint <> '' AND received_at < wanted.before
@@ -151,6 +150,7 @@ class _Found:
     draft: Any
     decided: Any
     triggers: list[str]
+    acknowledges: bool
     same_failure: bool
 
 
@@ -250,10 +250,10 @@ def _read(statement: str, name: str, groups: list[_Group], same_failure: bool) -
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         for n, *row in cursor.fetchall():
-            proposal, incident, title, action, verdict, at, reason, args, draft, decided, triggers = row
+            proposal, incident, title, action, verdict, at, reason, args, draft, decided, triggers, acknowledges = row
             found[groups[n]].append(_Found(
                 proposal, incident, title, action, verdict, at, reason, _json(args), _json(draft), _json(decided), _json(triggers) or [],
-                same_failure,
+                acknowledges, same_failure,
             ))
     return found
 
@@ -282,13 +282,13 @@ def _past(here: dict[str, Any], case: _Found, reason: str) -> Past:
     }
     return Past(
         case.proposal_id, case.action, case.verdict, reason, case.same_failure, _some(compared), _some(changed),
-        signed_words(case.action, case.decided),
+        signed_words(case.decided) if case.acknowledges else {},
     )
 
 
-def signed_words(action: str, decided: Any) -> dict[str, str]:
-    """Return the category and severity a person signed, where that was what was asked; only words that can be nothing else."""
-    if action != ACKNOWLEDGE or not isinstance(decided, dict):
+def signed_words(decided: Any) -> dict[str, str]:
+    """Return the category and severity a person signed in an acknowledgement's args; only words that can be nothing else."""
+    if not isinstance(decided, dict):
         return {}
     category, severity = decided.get("category"), decided.get("severity")
     signed = {}

@@ -83,7 +83,7 @@ class Past:
             "triggers": [trigger["name"] for word in self.words for trigger in word.triggers],
         }
         facts["now"] = self.proposal.routed_at
-        if self.proposal.author == "system" and self.proposal.action == "acknowledge":
+        if self.proposal.revision == 1 and self.proposal.is_acknowledgement:
             facts["proposal"]["args"] = {"severity": str(self.severity), "category": "other"}
         return facts
 

@@ -257,7 +257,7 @@ def is_met(rule: RoutingRule, kind: str, words: Sequence[Classification], propos
         return True
     if rule.by == "lane" or rule.threshold is None:
         return False  # what a lane has earned is asked where it is routed, once (`Judgement.by_lane`)
-    nothing_runs = kind in NOTHING_RUNS and proposal.author == "system"  # an alert may bring an action of its own
+    nothing_runs = kind in NOTHING_RUNS and proposal.is_acknowledgement  # an alert may bring an action of its own
     counts = OWN_ENGINES | ({"llm"} if rule.model_counts and nothing_runs else set())
     spoke = [word for word in words if not word.error and word.confidence is not None]
     reached = any(word.engine in counts and word.confidence >= rule.threshold for word in spoke)

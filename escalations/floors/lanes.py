@@ -103,7 +103,7 @@ class Lanes:
 
 
 def lane_of(incident: Incident, proposal: Proposal, words: Sequence[Classification]) -> tuple[str, str] | None:
-    """Return (by, subject) of the lane this comes through, or None. Pure.
+    """Return (by, subject) of the lane this comes through, or None. One query for an acknowledgement that is put again, none for others.
 
     By the action where the source names one. Where nothing is named by category, and that only where `rules` or `learned` are sure of
     it: never the model's, for untrusted words must not pick the lane. What a model or a reviewer wrote comes through none, nor what its
@@ -116,7 +116,7 @@ def lane_of(incident: Incident, proposal: Proposal, words: Sequence[Classificati
         return None
     if proposal.author == "source" and proposal.action:
         return "action", proposal.action
-    if proposal.author == "system" and proposal.action != "acknowledge":
+    if proposal.author == "system" and not proposal.is_acknowledgement:
         return None  # what failed is put to a person again: it has an action, and its category's lane is no way around that one's
     if proposal.author == "source" and incident.kind != Kind.DRAFT:
         return None

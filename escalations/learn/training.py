@@ -18,7 +18,7 @@ from escalations.learned.features import named
 from escalations.learned.fitting import ENOUGH, Fitted, fit
 from escalations.learned.reading import read
 from escalations.learned.telling import largest
-from escalations.models import ClassifierVersion, Features, History, OutcomeReport, Proposal, Work
+from escalations.models import ClassifierVersion, Features, History, OutcomeReport, Proposal, Work, acknowledges
 from escalations.states import Verdict, VersionState
 
 from .asking import LEASE, fail, held, taught_by
@@ -113,12 +113,12 @@ def of_decisions(tick: Callable[[], None] = lambda: None) -> Iterator[Case]:
     rows = (
         taught_by().annotate(
             work=Subquery(work.values("pk")[:1]), vector=Subquery(work.filter(features__spec=SPEC).values("features__data")[:1]),
-            wrong=Exists(wrong), kind=F("proposal__kind"), source=F("proposal__source_id"), author=F("proposal__author"),
+            wrong=Exists(wrong), kind=F("proposal__kind"), source=F("proposal__source_id"), ours=acknowledges("proposal__"),
             proposed=F("proposal__action"), session=F("proposal__incident__session"), grouped=F("proposal__category"),
         )
         .order_by("-decided_at")
         .values_list(
-            "proposal_id", "work", "vector", "wrong", "kind", "source", "author", "proposed", "session", "grouped", "type", "args",
+            "proposal_id", "work", "vector", "wrong", "kind", "source", "ours", "proposed", "session", "grouped", "type", "args",
             "decided_at",
         )[:MOST]
     )
@@ -142,7 +142,7 @@ def _made(missing: list[tuple[Any, ...]]) -> Iterator[Case]:
     made = []
     for each in missing:
         proposal = proposals[each[0]]
-        vector = of(proposal.incident, None if proposal.author == "system" else proposal)
+        vector = of(proposal.incident, None if proposal.is_acknowledgement else proposal)
         if each[1] is not None:
             made.append(Features(work_id=each[1], spec=SPEC, data=vector))
         yield _case(each, vector)
@@ -152,9 +152,9 @@ def _made(missing: list[tuple[Any, ...]]) -> Iterator[Case]:
 
 
 def _case(each: tuple[Any, ...], vector: bytes) -> Case:
-    _, _, _, wrong, kind, source, author, action, session, category, verdict, args, at = each
-    signed = args if author == "system" and verdict in (Verdict.APPROVE, Verdict.EDIT) and isinstance(args, dict) else {}
-    by, subject = ("category", category) if author == "system" else ("action", action)
+    _, _, _, wrong, kind, source, ours, action, session, category, verdict, args, at = each
+    signed = args if ours and verdict in (Verdict.APPROVE, Verdict.EDIT) and isinstance(args, dict) else {}
+    by, subject = ("category", category) if ours else ("action", action)
     return Case(
         features=vector, kind=kind, approve=verdict == Verdict.APPROVE and not wrong, category=str(signed.get("category") or ""),
         severity=str(signed.get("severity") or ""), at=at, lane=f"{source}/{by}/{subject}" if subject else "",
@@ -206,7 +206,7 @@ def _names() -> dict[int, str]:
     times: dict[int, int] = {}
     newest = taught_by().order_by("-decided_at").values("proposal_id")[:NAMED]
     for proposal in Proposal.objects.filter(pk__in=newest).select_related("incident").iterator(chunk_size=BATCH):
-        for place, name in named(proposal.incident, None if proposal.author == "system" else proposal).items():
+        for place, name in named(proposal.incident, None if proposal.is_acknowledgement else proposal).items():
             times[place] = times.get(place, 0) + 1
             found[place] = name
     return {place: name for place, name in found.items() if times[place] >= LEAST_TOLD}

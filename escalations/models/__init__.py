@@ -15,7 +15,7 @@ from .machinery import Heartbeat, ModelSpend, RateWindow, WakeUp
 from .people import Person, PersonToken, Role
 from .policies import EscalationPolicy, EscalationStep, StepRun
 from .prompts import PromptTrial, PromptVersion
-from .proposals import Comment, Proposal, SearchText, Urgency
+from .proposals import ACKNOWLEDGE, Comment, Proposal, SearchText, Urgency, acknowledges, acknowledges_sql
 from .rules import Category, RoutingRule, Trigger
 from .sessions import OversightSession, SessionAlarm, SessionOrder, SessionStep
 from .sources import ApiKey, SigningSecret, Source
@@ -23,6 +23,7 @@ from .stops import Stop
 from .weekly import EscalationReview, Finding, FollowUp, Suggestion
 
 __all__ = [
+    "ACKNOWLEDGE",
     "Absence",
     "Acknowledgement",
     "ApiKey",
@@ -94,6 +95,8 @@ __all__ = [
     "VigilanceAlarm",
     "WakeUp",
     "Work",
+    "acknowledges",
+    "acknowledges_sql",
     "people_here",
     "roles_with_somebody",
 ]

@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from escalations import clock
 from escalations.states import Floor, Kind, Risk, Severity, State, Verdict
@@ -14,6 +14,26 @@ from escalations.states import Floor, Kind, Risk, Severity, State, Verdict
 from .incidents import Incident, new_id
 from .people import Person, Role
 from .sources import Source
+
+ACKNOWLEDGE = "acknowledge"  # the action of a proposal that we make; a source may have one of this name as well
+_OURS = ("system", "person")  # what failed is put to a person again as ours, whoever had written it: the author alone says nothing
+
+
+def acknowledges(of: str = "") -> Q:
+    """Return the condition that a proposal, found by the path `of` ("proposal__"), is an acknowledgement; see `is_acknowledgement`."""
+    theirs = Proposal.objects.filter(incident=OuterRef(f"{of}incident"), revision__lt=OuterRef(f"{of}revision")).exclude(author__in=_OURS)
+    ours = Q(**{f"{of}author__in": _OURS, f"{of}action": ACKNOWLEDGE, f"{of}draft__isnull": True})
+    return ours & (Q(**{f"{of}revision": 1}) | ~Exists(theirs))
+
+
+def acknowledges_sql(alias: str) -> str:
+    """Return the same condition as SQL about the row `alias` of escalations_proposal."""
+    authors = ", ".join(f"'{author}'" for author in _OURS)
+    return f"""({alias}.author IN ({authors}) AND {alias}.action = '{ACKNOWLEDGE}' AND {alias}.draft IS NULL
+    AND ({alias}.revision = 1 OR NOT EXISTS (
+        SELECT FROM escalations_proposal AS theirs
+        WHERE theirs.incident_id = {alias}.incident_id AND theirs.revision < {alias}.revision AND theirs.author NOT IN ({authors})
+    )))"""
 
 
 class Urgency(models.Func):
@@ -164,6 +184,17 @@ class Proposal(models.Model):
     def is_alone(self) -> bool:
         """Say whether its line has no other revision: only a settled one has a successor."""
         return bool(self.revision == 1 and self.state == State.PENDING)
+
+    @property
+    def is_acknowledgement(self) -> bool:
+        """Say whether this is what we made for an incident that brought no proposal, to acknowledge it with a category and a severity;
+        put again where its source failed at it, or corrected by a reviewer, it still is. What a source or a model proposed is none, when
+        it is put again neither, whatever its action is called. No query for a first revision, one for later ones that look like it.
+        """
+        if self.author not in _OURS or self.action != ACKNOWLEDGE or self.draft is not None:
+            return False
+        earlier = Proposal.objects.filter(incident=self.incident_id, revision__lt=self.revision)
+        return self.revision == 1 or not earlier.exclude(author__in=_OURS).exists()
 
     @property
     def trigger_names(self) -> list[str]:

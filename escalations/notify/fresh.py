@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from escalations import clock, outbox, queue
-from escalations.models import AuditEntry, Comment, Decision, Heartbeat, Notice, Person, Proposal, Role, Signature
+from escalations.models import AuditEntry, Comment, Decision, Heartbeat, Notice, Person, Proposal, Role, Signature, acknowledges_sql
 from escalations.states import Sending, State
 
 from .gathering import group_key
@@ -27,13 +27,13 @@ HAD_A_HAND = ("proposal.claimed", "proposal.handed_over", "proposal.escalated", 
 LOCK = 6_041_207  # one look at a time
 
 # By the index proposal_came. What an unlike incident acknowledges is the same for all, so there the title tells them apart.
-NEW = """
+NEW = f"""
 SELECT proposal.role_id, proposal.source_id,
        CASE WHEN incident.fingerprint <> '' THEN 'f ' || incident.fingerprint
-            WHEN proposal.author = 'system' THEN 't ' || proposal.title ELSE 'd ' || proposal.args_digest END AS said,
+            WHEN {acknowledges_sql('proposal')} THEN 't ' || proposal.title ELSE 'd ' || proposal.args_digest END AS said,
        (array_agg(proposal.id ORDER BY proposal.routed_at, proposal.id))[1], count(*), min(proposal.routed_at)
 FROM escalations_proposal AS proposal JOIN escalations_incident AS incident ON incident.id = proposal.incident_id
-WHERE proposal.routed_at >= %s AND NOT proposal.test AND NOT (proposal.asked = '{}') AND proposal.state = 'pending'
+WHERE proposal.routed_at >= %s AND NOT proposal.test AND NOT (proposal.asked = '{{}}') AND proposal.state = 'pending'
   AND proposal.role_id IS NOT NULL
 GROUP BY 1, 2, 3 ORDER BY 6 LIMIT %s
 """

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from escalations import authority, clock, outbox, queue
-from escalations.models import Incident, MuteWindow, Notice, NoticeWishes, Proposal
+from escalations.models import Incident, MuteWindow, Notice, NoticeWishes, Proposal, acknowledges
 from escalations.outbox import ABOUT_OPEN, UNHURRIED
 from escalations.states import Digest, Sending, Severity, State
 
@@ -202,8 +202,8 @@ def alike(proposal: Proposal) -> QuerySet[Proposal]:
     if fingerprint:
         twins = Incident.objects.filter(source=proposal.source_id, fingerprint=fingerprint).exclude(fingerprint="")
         return mine.filter(incident__in=twins.order_by("-pk").values("pk")[:COUNTED])
-    if proposal.author == "system":  # it acknowledges: the same content for unlike incidents
-        return mine.filter(author="system", title=proposal.title)
+    if proposal.is_acknowledgement:  # the same content for unlike incidents
+        return mine.filter(acknowledges(), title=proposal.title)
     return mine.filter(args_digest=proposal.args_digest)
 
 

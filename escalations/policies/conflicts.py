@@ -89,8 +89,10 @@ def _past() -> Iterator[tuple[Proposal, list[Classification]]]:
         for word in said.order_by("pk"):
             words.setdefault((word.incident_id, word.work.proposal_id), []).append(word)
         for proposal in batch:
-            about = None if proposal.author == "system" else proposal.pk  # what came without a proposal was classified itself
-            yield proposal, words.get((proposal.incident_id, about), [])
+            said = words.get((proposal.incident_id, proposal.pk))
+            if not said and proposal.is_acknowledgement:  # what came without a proposal was classified itself
+                said = words.get((proposal.incident_id, None))
+            yield proposal, said or []
         if len(batch) < BATCH:
             return
         last = batch[-1].pk

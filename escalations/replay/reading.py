@@ -102,7 +102,7 @@ def page(source: Source, since: datetime, until: datetime, after: tuple[datetime
     for proposal in judged.order_by("incident_id", "revision"):
         incident = incidents[proposal.incident_id]
         incident.source = source
-        said = words.get((incident.pk, proposal.pk)) or (words.get((incident.pk, None)) if proposal.author == "system" else None)
+        said = words.get((incident.pk, proposal.pk)) or (words.get((incident.pk, None)) if proposal.is_acknowledgement else None)
         past.append(Past(incident, proposal, said or [], texts.get(incident.pk, ())))
     return Page(len(rows), past, (rows[-1][1], rows[-1][0]))
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 
-from escalations.models import Proposal, Role, Signature
+from escalations.models import Proposal, Role, Signature, acknowledges
 from escalations.states import Verdict
 
 MOST = 4_000  # newest decided
@@ -50,18 +50,18 @@ def cases_of(role: Role, since: datetime, until: datetime) -> list[Case]:
     there = Signature.objects.filter(proposal=OuterRef("pk"), interactive=True, person=OuterRef("decision__person")).exclude(method="group")
     found = Proposal.objects.filter(
         Exists(there), test=False, asked__contains=[role.pk], settled_at__gte=since, settled_at__lt=until, decision__by_kind="person",
-    ).exclude(author="person").order_by("-settled_at", "-pk")
+    ).exclude(author="person").annotate(ours=acknowledges()).order_by("-settled_at", "-pk")
     fields = (
-        "pk", "settled_at", "decision__type", "kind", "action", "args", "author", "source__name", "incident__environment",
+        "pk", "settled_at", "decision__type", "kind", "action", "args", "ours", "source__name", "incident__environment",
         "incident__customer",
     )
     return [_case(*row) for row in reversed(found.values_list(*fields)[:MOST])]
 
 
 def _case(
-    pk: UUID, at: datetime, verdict: str, kind: str, action: str, args: Any, author: str, source: str, environment: str, customer: Any
+    pk: UUID, at: datetime, verdict: str, kind: str, action: str, args: Any, ours: bool, source: str, environment: str, customer: Any
 ) -> Case:
-    ours = author == "system"  # "acknowledge" and its args are our own words: when rules are asked, nothing was proposed
+    # "acknowledge" and its args are our own words: when rules are asked, nothing was proposed.
     tier = customer.get("tier") if isinstance(customer, dict) else ""
     facts = {
         "incident": {"kind": kind, "environment": environment},

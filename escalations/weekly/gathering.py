@@ -10,13 +10,13 @@ from django.db.models import F, Q, QuerySet
 
 from escalations import leaning
 from escalations.expectation import expected
-from escalations.models import LaneGrant, OutcomeReport, Proposal, Role, StepRun
+from escalations.models import LaneGrant, OutcomeReport, Proposal, Role, StepRun, acknowledges
 from escalations.states import State, Verdict
 
 MOST = 10_000  # proposals of one team and week
 WEEK = timedelta(days=7)
 _FIELDS = (
-    "pk", "incident_id", "source_id", "source__name", "kind", "action", "category", "title", "state", "author", "expected", "triggers",
+    "pk", "incident_id", "source_id", "source__name", "kind", "action", "category", "title", "state", "acknowledges", "expected", "triggers",
     "rules", "routed_at", "settled_at", "decision__type", "decision__by_kind", "decision__person_id", "decision__reason",
 )  # fmt: skip
 
@@ -34,7 +34,7 @@ class Came:
     category: str
     title: str
     state: str
-    author: str
+    acknowledges: bool  # there was no proposal: nothing runs
     expected: float | None  # the classifier's chance of a yes; of what is decided alone
     triggers: list[dict[str, Any]]
     rules: list[dict[str, Any]]
@@ -118,7 +118,7 @@ def of_team(role: Role, since: datetime, until: datetime) -> QuerySet[Proposal]:
 
 def rows_of(found: QuerySet[Proposal], most: int = MOST) -> list[Came]:
     """Return these proposals as rows, newest first. One query; no args, drafts or contexts are read."""
-    told = found.annotate(expected=expected()).order_by("-routed_at", "-pk")
+    told = found.annotate(expected=expected(), acknowledges=acknowledges()).order_by("-routed_at", "-pk")
     return [Came(*row) for row in told.values_list(*_FIELDS)[:most]]
 
 

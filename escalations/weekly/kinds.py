@@ -69,7 +69,7 @@ def new_kinds(came: Sequence[Came], before: Iterable[Came]) -> list[dict[str, An
 
 def key_of(one: Came) -> Key:
     """Return what has to be the same: the source, the kind, and the action, or the category where nothing runs."""
-    return one.source, one.kind, one.category if one.author == "system" else one.action
+    return one.source, one.kind, one.category if one.acknowledges else one.action
 
 
 def words_of(title: str) -> frozenset[str]:
