@@ -195,7 +195,7 @@ def _drifted(grant: LaneGrant, memory: Memory) -> Alarm | None:
         (Drift([one[at] for one in known if one[at] is not None], delta=0.005, every=EVERY, what=what), name)
         for at, (what, name) in enumerate((("scores", "score"), ("novelty", "novelty")))
     ]
-    for score, novelty in came.order_by("created_at", "pk").values_list("score", "novelty"):
+    for score, novelty in came.order_by("created_at", "pk").values_list("score", "novelty").iterator(chunk_size=2_000):
         looks[0][0].add(score)
         looks[1][0].add(novelty)
     alarm = next((look.alarm for look, _ in looks if look.alarm is not None), None)
