@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
 from escalations import audit, clock
-from escalations.models import History, Source
+from escalations.models import ACKNOWLEDGE, History, Incident, Source
 from escalations.states import Kind, Severity, Verdict
 
 from . import chat
@@ -41,6 +42,7 @@ class Case:
     severity: str
     reason: str
     decided_at: datetime
+    incident_id: UUID | None = None  # of an export: what has such an incident in this database was decided here
 
     @property
     def label(self) -> tuple[str, str, str]:
@@ -52,7 +54,7 @@ class Counts:
     """What became of the lines."""
 
     taken: int = 0
-    known: int = 0  # taken before
+    known: int = 0  # taken before, or decided in this database: that teaches already
     differ: int = 0  # taken before, and labelled otherwise then: kept as it was
     teach_nothing: int = 0
 
@@ -82,14 +84,18 @@ def case_of(record: Any, *, number: int, posted: Posted, key_of: Callable[[dict[
 def take(source: Source, cases: Iterable[Case], *, actor: audit.Actor, file: str) -> Counts:
     """Store what is new of these cases, and return what became of them: all of it in one transaction, or nothing.
 
-    One query for each BATCH to see what is known, one to write. Whatever `cases` raises undoes everything.
+    Two queries for each BATCH to see what is known, one to write. Whatever `cases` raises undoes everything.
     """
     counts = Counts()
     with transaction.atomic():
         for some in _batches(cases):
             known = dict(_known(source, [case.key for case in some]))
+            here = _here(some)
             fresh: dict[str, Case] = {}
             for case in some:
+                if case.incident_id in here:
+                    counts.known += 1
+                    continue
                 label = known.get(case.key) or (fresh[case.key].label if case.key in fresh else None)
                 if label is None:
                     fresh[case.key] = case
@@ -117,6 +123,12 @@ def _known(source: Source, keys: list[str]) -> Iterable[tuple[str, tuple[str, st
         yield key, (label[0], label[1], label[2])
 
 
+def _here(cases: list[Case]) -> set[UUID]:
+    """Return the incidents of these cases that are in this database. No query for what was never exported."""
+    ids = {case.incident_id for case in cases if case.incident_id is not None}
+    return set(Incident.objects.filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
+
+
 def _row(source: Source, case: Case) -> History:
     return History(
         source=source, key=case.key, kind=case.incident["kind"], incident=case.incident, verdict=case.verdict, category=case.category,
@@ -128,20 +140,35 @@ def _exported(record: dict[str, Any]) -> Case:
     try:
         lesson = chat.is_lesson(record)
         decision, incident = record["decision"], dict(record["incident"])
-        key, category, severity = str(record["proposal"]), _text(record["category"]), record["severity"]
+        key, incident_id, signed = str(record["proposal"]), UUID(str(record["incident_id"])), _signed(record)
         verdict, reason, decided = decision["type"], _text(decision.get("reason")), record["decided_at"]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise Unfit(f"it is no whole line of an export: {error}") from None
     if not lesson:
         raise TeachesNothing
-    proposal = incident.get("proposal")
-    if proposal is None or (record.get("author") == "system" and proposal.get("action") == "acknowledge"):
+    if signed is not None or incident.get("proposal") is None:
         incident.pop("proposal", None)  # Countersign's own: it was not posted
-    if verdict not in Verdict.values or incident.get("kind") not in Kind.values or severity not in Severity.values:
+    category, severity = _text((signed or {}).get("category")), (signed or {}).get("severity") or ""
+    if verdict not in Verdict.values or incident.get("kind") not in Kind.values or severity not in ("", *Severity.values):
         raise Unfit("its decision, kind or severity is none that there is")
     if not 0 < len(key) <= LONGEST_KEY or len(category) > LONGEST_CATEGORY:
         raise Unfit("its id or its category is too long")
-    return Case(key, incident, verdict, category, severity, reason, _moment(decided, None, 0))
+    return Case(key, incident, verdict, category, severity, reason, _moment(decided, None, 0), incident_id)
+
+
+def _signed(record: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the labels that a person signed, None where it is no acknowledgement. Exports from before there were labels say it by what
+    was first proposed and what may run; `category` and `severity` beside it are the engines' words, which would teach them themselves.
+
+    Raises KeyError, TypeError and AttributeError for what is no line of an export.
+    """
+    if "labels" in record:
+        signed: dict[str, Any] | None = record["labels"] and dict(record["labels"])
+        return signed
+    proposal, decision = record["incident"].get("proposal") or {}, record["decision"]
+    if record["author"] != "system" or record["revision"] != 1 or proposal.get("action") != ACKNOWLEDGE:
+        return None
+    return dict(decision["args"] or {}) if decision["type"] in (Verdict.APPROVE, Verdict.EDIT) else {}
 
 
 def _verdict(label: dict[str, Any]) -> str:

@@ -15,8 +15,8 @@ from uuid import UUID
 from django.db.models import F, Func, IntegerField, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from escalations.models import OutcomeReport, Person, Proposal, Role, SecondLook, Signature
-from escalations.states import LookState, State
+from escalations.models import OutcomeReport, Person, Proposal, Role, SecondLook, Signature, acknowledges
+from escalations.states import LookState, State, Verdict
 from escalations.wire import moment
 
 BATCH = 500  # rows looked at together
@@ -92,7 +92,8 @@ def read(ids: list[UUID]) -> list[dict[str, Any]]:
 
     Read as plain values: to make models of them took longer than all the rest.
     """
-    found = {values[0]: _read(values) for values in Proposal.objects.filter(pk__in=ids, decision__isnull=False).values_list(*_COLUMNS)}
+    decided = Proposal.objects.filter(pk__in=ids, decision__isnull=False).annotate(acknowledges=acknowledges())
+    found = {values[0]: _read(values) for values in decided.values_list(*_COLUMNS)}
     signed: dict[UUID, list[tuple[int, str, str, bool]]] = defaultdict(list)
     for pk, person, type_, method, there in Signature.objects.filter(proposal__in=ids).order_by("at").values_list(
         "proposal_id", "person_id", "type", "method", "interactive"
@@ -112,6 +113,7 @@ def read(ids: list[UUID]) -> list[dict[str, Any]]:
 _OF_PROPOSAL = (
     "pk", "incident_id", "source__name", "role__name", "kind", "revision", "author", "severity", "category", "risk", "floor", "triggers",
     "routed_at", "action", "args", "draft", "description", "claims",
+    "acknowledges",
 )
 _OF_INCIDENT = (*SAID, *WHOSE, "claimed_severity", "received_at")
 _OF_DECISION = (
@@ -175,6 +177,7 @@ def row_of(read: Read, signed: list[tuple[int, str, str, bool]], later: list[dic
             "message": decision.message,
             "retry": decision.retry,
         },
+        "labels": labels(proposal, decision),
         "changes": changed(proposal, decision),
         "acknowledged": acknowledged or None,
         "outcomes": later,
@@ -193,6 +196,18 @@ def proposed(proposal: Any) -> dict[str, Any] | None:
     said = {"action": proposal.action, "args": proposal.args, "draft": proposal.draft, "description": proposal.description}
     said = {name: value for name, value in said.items() if value not in (None, "")} | proposal.claims
     return said if "action" in said or "draft" in said else None
+
+
+def labels(proposal: Any, decision: Any) -> dict[str, Any] | None:
+    """Return the category and the severity that a person signed, null where they signed none; None where that was not what was asked.
+
+    `category` and `severity` of a row are what routing went by: the engines' word, which nobody signed.
+    """
+    if not proposal.acknowledges:
+        return None
+    yes = decision.by_kind == "person" and decision.type in (Verdict.APPROVE, Verdict.EDIT)
+    said = decision.args if yes and isinstance(decision.args, dict) else {}
+    return {name: said[name] if isinstance(said.get(name), str) else None for name in ("category", "severity")}
 
 
 def changed(proposal: Any, decision: Any) -> list[dict[str, Any]]:

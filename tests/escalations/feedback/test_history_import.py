@@ -4,6 +4,7 @@ import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -99,17 +100,33 @@ def test_who_is_not_there_has_no_history(source, tmp_path):
         call_command("import_history", str(tmp_path / "none"), "--source", "bank")
 
 
-def test_what_was_exported_is_taken_in_elsewhere_but_for_what_teaches_nothing(source, tmp_path, rosa, capsys):
-    def decided(type_, **facts):
+@pytest.fixture
+def decided(rosa):
+    def decided(type_, signed=None, **facts):
         facts.setdefault("role", rosa.roles().get())
         one = ProposalFactory(incident=IncidentFactory(**{k.removeprefix("incident_"): facts.pop(k) for k in list(facts) if k.startswith("incident_")}), **facts)
         interactive = facts.get("description") != "unattended"
         lifecycle.decide(
             one.pk, person=rosa, type=type_, digest=one.args_digest, version=one.version, reason=f"{type_}!", interactive=interactive,
-            method="page" if interactive else "api", args={"order": 1182, "amount": 100} if type_ == "edit" else None,
+            method="page" if interactive else "api", args=(signed or {"order": 1182, "amount": 100}) if type_ == "edit" else None,
         )
         return one
 
+    return decided
+
+
+def exported(tmp_path, *, elsewhere=True, without=()):
+    """Export all; `elsewhere` as if from another database, `without` members that older exports did not have."""
+    file = tmp_path / "export.jsonl"
+    call_command("export_feedback", "--no-redact", "--output", str(file))
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows = [{name: value for name, value in row.items() if name not in without} for row in rows]
+    rows = [row | {"incident_id": str(uuid4())} for row in rows] if elsewhere else rows
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(file)
+
+
+def test_what_was_exported_is_taken_in_elsewhere_but_for_what_teaches_nothing(source, tmp_path, decided, capsys):
     yes, no, edited = decided("approve", category="refund"), decided("reject"), decided("edit")
     decided("approve", description="unattended")
     alert = decided(
@@ -117,18 +134,42 @@ def test_what_was_exported_is_taken_in_elsewhere_but_for_what_teaches_nothing(so
     )
     wrong = decided("approve")
     OutcomeReport.objects.create(incident=wrong.incident, outcome="wrong", by_kind="source", by_id="x")
-    file = tmp_path / "export.jsonl"
-    call_command("export_feedback", "--no-redact", "--output", str(file))
 
-    call_command("import_history", str(file), "--source", "bank")
+    call_command("import_history", exported(tmp_path), "--source", "bank")
 
     assert "4 stored" in (told := capsys.readouterr().out) and "2 teach nothing" in told
     stored = {one.key: one for one in History.objects.all()}
     assert {one.key: one.verdict for one in stored.values()} == {
         str(yes.pk): "approve", str(no.pk): "reject", str(edited.pk): "edit", str(alert.pk): "approve"
     }
-    assert stored[str(yes.pk)].incident["proposal"]["args"] == {"order": 1182, "amount": 250} and stored[str(yes.pk)].category == "refund"
+    assert stored[str(yes.pk)].incident["proposal"]["args"] == {"order": 1182, "amount": 250}
+    assert (stored[str(yes.pk)].category, stored[str(yes.pk)].severity) == ("", ""), "routing's, and nobody's word"
     assert "proposal" not in stored[str(alert.pk)].incident and stored[str(no.pk)].reason == "reject!"
+
+
+@pytest.mark.parametrize("without", [(), ("labels",)], ids=["now", "before there were labels"])
+def test_of_an_export_only_labels_that_people_signed_are_taken(source, tmp_path, decided, without):
+    guessed = {"category": "crash", "severity": "critical"}
+    alert = {"incident_kind": "alert", "action": "acknowledge", "author": "system", "args": dict(guessed), **guessed}
+    fixed = decided("edit", signed={"category": "outage", "severity": "warning"}, **alert)
+    plain, no = decided("approve", **alert), decided("reject", **alert)
+    theirs = decided("approve", **(alert | {"author": "source", "args": {"category": "pwned", "severity": "info"}}))
+
+    call_command("import_history", exported(tmp_path, without=without), "--source", "bank")
+
+    assert {one.key: (one.category, one.severity) for one in History.objects.all()} == {
+        str(fixed.pk): ("outage", "warning"), str(plain.pk): ("crash", "critical"), str(no.pk): ("", ""), str(theirs.pk): ("", ""),
+    }
+    assert {one.key for one in History.objects.all() if "proposal" in one.incident} == {str(theirs.pk)}
+
+
+def test_what_was_decided_here_is_not_stored_a_second_time(source, tmp_path, decided, capsys):
+    decided("approve")
+    decided("reject")
+
+    call_command("import_history", exported(tmp_path, elsewhere=False), "--source", "bank")
+
+    assert "0 stored, 2 known already." in capsys.readouterr().out and not History.objects.exists()
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the labelled sets do not lie beside this checkout (../shared/data)")
