@@ -23,7 +23,7 @@ LEFT JOIN LATERAL (
          JOIN escalations_classification AS word ON word.work_id = work.id AND word.engine = '{ENGINE}'
          JOIN escalations_classifierversion AS version ON version.number::text = word.version
          JOIN escalations_estimate AS estimate ON estimate.work_id = work.id AND estimate.version_id = version.id
-         WHERE work.proposal_id = recent.id ORDER BY work.id DESC LIMIT 1)
+         WHERE work.proposal_id = recent.id ORDER BY work.id + 0 DESC LIMIT 1)  -- in an order that no index has, or all are walked
     ) AS approve
 ) AS expected ON recent.kind IN {tuple(map(str, OF_KINDS))}
 """
@@ -34,6 +34,7 @@ def expected() -> Case:
     heard = Classification.objects.filter(
         work=OuterRef("work"), engine=ENGINE, version=Cast(OuterRef("version__number"), CharField())
     )
-    of_live = Estimate.objects.filter(Exists(heard), work__proposal=OuterRef("pk")).order_by("-work_id").values("approve")[:1]
+    said = Estimate.objects.filter(Exists(heard), work__proposal=OuterRef("pk"))
+    of_live = said.order_by((F("work_id") + 0).desc()).values("approve")[:1]  # in an order that no index has, or all are walked
     pinned = Case(When(trial__grant__isnull=False, then=F("trial__score")))
     return Case(When(decision__isnull=False, kind__in=OF_KINDS, then=Coalesce(pinned, Subquery(of_live))))

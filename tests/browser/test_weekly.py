@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from escalations import lifecycle
 from escalations.models import EscalationReview, Finding, FollowUp
+from tests.expecting import expecting
 from tests.factories import PersonFactory
 from tests.weeks import full_review, review_of, suggested
 
@@ -14,7 +15,7 @@ RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "
 
 @pytest.fixture
 def settled(ask, reviewer):
-    found = ask(title="Refund for <b>Anna</b>", incident_title="Refund for <b>Anna</b>", confidence=0.9)
+    found = expecting(ask(title="Refund for <b>Anna</b>", incident_title="Refund for <b>Anna</b>"), 0.9)
     lifecycle.decide(
         found.pk, person=reviewer, type="reject", digest=found.args_digest, version=found.version, reason="The photo is missing."
     )

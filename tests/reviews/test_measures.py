@@ -9,10 +9,11 @@ import pytest
 from escalations import clock
 from escalations.expectation import expected
 from escalations.looks import reading
-from escalations.models import Classification, ClassifierVersion, Decision, Estimate, Lane, LaneGrant, Proposal, Trial, Work
+from escalations.models import ClassifierVersion, Decision, Estimate, Lane, LaneGrant, Proposal, Trial, Work
 from escalations.states import STATE_OF, Kind, Verdict
 from reviews import desk, measures
 from reviews.measures import Decided
+from tests.expecting import expecting
 from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory, role
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -119,13 +120,12 @@ SAYS = ("none", "silent", "low", "high", "unheard", "pinned")  # what was expect
 def expect(proposal, says, versions):
     """Write down what the classifier said of a proposal when it came, as classifying and routing do. Returns what counts of it."""
     live, ready = versions
-    work = Work.objects.create(incident=proposal.incident, proposal=proposal, stage="done")
     if says == "none":
         return None
-    score = {"silent": None, "low": 0.003, "high": 0.97, "unheard": 0.4, "pinned": 0.2}[says]
+    score = {"silent": None, "low": 0.003, "high": 0.97, "unheard": None, "pinned": 0.2}[says]
     if says != "unheard":
-        Classification.objects.create(incident=proposal.incident, work=work, engine="learned", version=str(live.number), severity="info")
-        Estimate.objects.create(work=work, version=live, approve=score)
+        expecting(proposal, score, live)
+    work = Work.objects.get_or_create(proposal=proposal, incident=proposal.incident)[0]
     Estimate.objects.create(work=work, version=ready, approve=0.6)  # heard by nobody, unless a lane's grant goes by it
     if says == "pinned":
         grant, _ = LaneGrant.objects.get_or_create(
@@ -137,7 +137,7 @@ def expect(proposal, says, versions):
         )
         Trial.objects.create(proposal=proposal, lane=grant.lane, work=work, version=ready, grant=grant, score=0.6, mode="audit")
         return 0.6
-    return None if says == "unheard" else score
+    return score
 
 
 LETS = {"name": "r", "floor": "auto"}

@@ -6,10 +6,11 @@ import pytest
 from teams_week import MONDAY, NEXT, SINCE, decide
 
 from escalations import clock
-from escalations.models import Classification, Estimate, LaneGrant, OutcomeReport, StepRun, Trial, Work
+from escalations.models import LaneGrant, OutcomeReport, StepRun, Trial, Work
 from escalations.states import TrialMode
 from escalations.weekly.agenda import agenda_of, has_anything
 from escalations.weekly.gathering import week_of
+from tests.expecting import expecting
 from tests.factories import RuleFactory, role
 
 pytestmark = pytest.mark.django_db
@@ -46,14 +47,6 @@ def test_what_came_on_sunday_and_ran_out_on_monday_stands_in_the_second_week(cam
 
     assert (said["came"], said["expired"]) == (0, 1)
     assert marks(said, late) == ["expired"]
-
-
-def expecting(one, chance, version):
-    """Let the live classifier have said so when it came in."""
-    work = Work.objects.create(incident=one.incident, proposal=one, stage="done")
-    Classification.objects.create(incident=one.incident, work=work, engine="learned", version=str(version.number), severity="info")
-    Estimate.objects.create(work=work, version=version, approve=chance)
-    return one
 
 
 def test_what_an_agent_says_of_itself_is_no_word_of_the_machine(came, version):
