@@ -8,6 +8,8 @@ data inside one JSON text of the user's message, cut where it is long; the answe
 import json
 from typing import Any
 
+from escalations import harm
+
 LONGEST_TEXT = 8_000  # characters of one text of an incident
 LONGEST = 60_000  # characters of what is asked, about 20,000 tokens: below what every model that can be tuned takes
 MOST_ENTRIES = 40  # of one list
@@ -25,7 +27,7 @@ def is_lesson(row: dict[str, Any]) -> bool:
     """Say whether a model may learn from this row: a person who was there decided, and it neither failed nor was wrong."""
     if not row["teaches"] or (row["acknowledged"] or {}).get("result") == "failed":
         return False
-    return all(one["outcome"] != "wrong" for one in row["outcomes"])
+    return not any(harm.speaks_against(one["outcome"], one["how"]) for one in row["outcomes"])
 
 
 def line(row: dict[str, Any]) -> str:

@@ -1,20 +1,19 @@
 """Harm that shows later: what people or the machine let go turns out wrong. It counts against a lane, never for it, whoever says so."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
-from escalations import audit, clock
-from escalations.models import Acknowledgement, Incident, LaneGrant, OutcomeReport, Proposal, Trial
+from escalations import audit, clock, harm
+from escalations.models import Incident, LaneGrant, OutcomeReport, Trial
 from escalations.states import TrialMode
 
-WITHIN = timedelta(days=30)  # a complaint that comes so much later is about something else
+WITHIN = harm.WITHIN
 FAILED = "The agent reports that it failed."
 NEWEST = 1_000  # acknowledgements and reports read at once
 MOST = 200  # times: beyond that the sweep finds what is left
@@ -31,7 +30,7 @@ def look(since: datetime, *, limit: int = NEWEST) -> set[int]:
         touched |= _mark(dict.fromkeys(proposals, FAILED))
     told = dict(OutcomeReport.HOW)
     for reports in _back(OutcomeReport.objects.all(), since, limit, "incident_id", "outcome", "how"):
-        against = {incident: how for incident, outcome, how in reports if outcome == "wrong" or how == "complaint"}
+        against = {incident: how for incident, outcome, how in reports if harm.speaks_against(outcome, how)}
         touched |= _mark(_decided({incident: f"Reported as wrong: {told.get(how, how)}." for incident, how in against.items()}))
     for complaints in _complaints(since, limit):
         touched |= _mark(_complained_of(complaints, limit))
@@ -55,7 +54,7 @@ def sweep() -> set[int]:
     two more for each NEWEST failures or reports of the last thirty days."""
     since = clock.now() - WITHIN
     touched = _mark_alone("pk", _failed(since), FAILED)
-    told = OutcomeReport.objects.filter(Q(outcome="wrong") | Q(how="complaint"), at__gte=since).order_by("pk")
+    told = OutcomeReport.objects.filter(harm.AGAINST, at__gte=since).order_by("pk")
     return touched | _mark_alone("proposal__incident_id", told.values_list("incident_id", flat=True), "Reported as wrong.")
 
 
@@ -69,8 +68,7 @@ def _mark_alone(name: str, found: QuerySet[Any], why: str) -> set[int]:
 
 
 def _failed(since: datetime) -> QuerySet[Any]:
-    failed = Acknowledgement.objects.filter(result="failed", at__gte=since).order_by("at", "pk")
-    return failed.values_list("decision__proposal_id", flat=True)
+    return harm.failed(since).values_list("decision__proposal_id", flat=True)
 
 
 def _some(found: QuerySet[Any], many: int) -> Iterator[list[Any]]:
@@ -93,9 +91,7 @@ def _complaints(since: datetime, limit: int) -> Iterator[list[Incident]]:
     sources = set(LaneGrant.objects.order_by().values_list("lane__source_id", flat=True).distinct())
     if not sources:
         return
-    rows = Proposal.objects.filter(
-        source_id__in=sources, routed_at__gte=since, test=False, triggers__contains=[{"name": "user_complaint"}]
-    ).exclude(asked=[]).select_related("incident").order_by("pk")
+    rows = harm.complaints(since).filter(source_id__in=sources).order_by("pk")
     last = None
     for _ in range(MOST):
         page = list((rows if last is None else rows.filter(pk__gt=last))[:limit])
@@ -111,37 +107,11 @@ def _complained_of(complaints: Sequence[Incident], limit: int) -> dict[UUID, str
 
     The newest `limit` of each source that are not marked yet: where all its items name one customer, the next look goes on.
     """
-    harmed: dict[UUID, str] = {}
-    by_source: dict[int, dict[tuple[str, Any], list[Incident]]] = defaultdict(lambda: defaultdict(list))
-    for one in complaints:
-        for what in _whose(one.external_id, one.session, _customer(one.customer)):
-            by_source[one.source_id][what].append(one)
-    for source, about in by_source.items():
-        asked = {name: [value for kind, value in about if kind == name] for name in ("external_id", "session", "customer")}
-        came = [one.received_at for some in about.values() for one in some]
-        rows = Trial.objects.filter(
-            Q(proposal__incident__external_id__in=asked["external_id"]) | Q(proposal__incident__session__in=asked["session"])
-            | Q(proposal__incident__customer__id__in=asked["customer"]),
-            lane__source_id=source, mode=TrialMode.ALONE, right=None, created_at__gte=min(came) - WITHIN, created_at__lte=max(came),
-        ).order_by("-created_at", "pk")
-        own = (f"proposal__incident__{name}" for name in ("id", "external_id", "session", "customer__id"))
-        for pk, created_at, incident, external_id, session, customer in rows.values_list("pk", "created_at", *own)[:limit]:
-            for what in _whose(external_id, session, _customer({"id": customer})):
-                for one in about.get(what, ()):
-                    if one.pk != incident and one.received_at - WITHIN <= created_at <= one.received_at:
-                        harmed[pk] = f"A customer complains: incident {one.pk}."
-    return harmed
-
-
-def _whose(external_id: str, session: str, customer: str | int | None) -> list[tuple[str, Any]]:
-    """Return what an incident is known by: what is empty says nothing."""
-    return [(name, value) for name, value in (("external_id", external_id), ("session", session), ("customer", customer)) if value]
-
-
-def _customer(said: Any) -> str | int | None:
-    """Return the id of a customer as it was posted; None where it is none."""
-    known = said.get("id") if isinstance(said, dict) else None
-    return known if isinstance(known, str | int) and not isinstance(known, bool) else None
+    alone = Trial.objects.filter(mode=TrialMode.ALONE, right=None)
+    found = harm.complained_of(
+        complaints, alone, limit, incident="proposal__incident", source="lane__source_id", at="created_at"
+    )
+    return {pk: f"A customer complains: incident {complaint}." for pk, complaint in found.items()}
 
 
 def _mark(harmed: dict[UUID, str]) -> set[int]:

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from threadpoolctl import threadpool_limits
 
-from escalations import audit, clock, queue
+from escalations import audit, clock, harm, queue
 from escalations.learned import SPEC, Case, Model, of
 from escalations.learned.features import named
 from escalations.learned.fitting import ENOUGH, Fitted, fit
@@ -102,14 +102,15 @@ def _write(row: ClassifierVersion, cases: list[Case], fitted: Fitted, live: Clas
 def of_decisions(tick: Callable[[], None] = lambda: None) -> Iterator[Case]:
     """Yield a case for each of the newest MOST decisions that teach, in no order. Streams; features that are missing are made.
 
-    Right is what was approved as it was proposed, and not found wrong later, whoever says that: it can only make the machine shyer.
+    Right is what was approved as it was proposed, and not reported wrong, complained of or corrected later, whoever says that: it can
+    only make the machine shyer. What failed is as people decided it: why it failed nobody knows, and what they would approve is asked.
     Category and severity are taught only where people signed them, which is an acknowledgement of ours.
     """
     # By its incident, which has few, and in an order that no index has: else PostgreSQL reads all works that name no proposal, or walks
     # them all by their key, for every decision.
     of_incident = Work.objects.filter(incident=OuterRef("proposal__incident"))
     work = of_incident.filter(Q(proposal=OuterRef("proposal")) | Q(proposal=None)).order_by((F("pk") + 0).desc())
-    wrong = OutcomeReport.objects.filter(incident=OuterRef("proposal__incident"), outcome="wrong")
+    wrong = OutcomeReport.objects.filter(harm.AGAINST, incident=OuterRef("proposal__incident"))
     rows = (
         taught_by().annotate(
             work=Subquery(work.values("pk")[:1]), vector=Subquery(work.filter(features__spec=SPEC).values("features__data")[:1]),

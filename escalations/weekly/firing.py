@@ -5,7 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from escalations import interval
+from escalations.harm import complained_of, complaints
 from escalations.models import RoutingRule
 from escalations.states import Floor, RuleState
 
@@ -13,14 +16,15 @@ from .gathering import MOST, WEEK, Came, Week, harm, let_go, of_team, rows_of
 
 LOOKED_BACK = 4 * WEEK  # a week alone seldom says enough of a rule
 NEARLY_ALWAYS = 0.9  # the lower end of the exact interval of the share approved as proposed
+MOST_COMPLAINTS = 1_000  # of a week, the newest
 EXAMPLES = 5
 
 
 def wrong_rules(week: Week) -> list[dict[str, Any]]:
-    """Return the rules that fired wrongly, as the agenda keeps them. Three queries; two more for a managers' team.
+    """Return the rules that fired wrongly, as the agenda keeps them. Three queries; a few more for a managers' team.
 
     Asked for nothing: of what it brought to this team in the four weeks up to the end of this one, people approved so much as
-    proposed that the exact 95 % interval begins at NEARLY_ALWAYS. Let harm: a rule settled it alone, and in this week it was
+    proposed that the exact 95 % interval begins at NEARLY_ALWAYS. Let harm: a rule, or a lane, settled it alone, and in this week it was
     learned that it was wrong; told to the team that decides everything, for nobody else was asked.
     """
     live = dict(RoutingRule.objects.filter(state=RuleState.LIVE).values_list("name", "floor"))
@@ -59,9 +63,16 @@ def asked_for_nothing(decided: Iterable[Came], live: dict[str, str]) -> list[dic
 
 
 def let_harm(week: Week) -> list[dict[str, Any]]:
-    """Return the rules that let go alone what was learned in this week to have been wrong, worst first. Two queries."""
-    harmed = harm(week.since, week.until)
-    gone = let_go(week.since - 13 * WEEK, week.until).filter(incident__in=list(harmed)).values_list("pk", "by")
+    """Return the rules and lanes that let go alone what was learned in this week to have been wrong, worst first.
+
+    Learned is what was reported, what its source failed at, and that somebody complains in the same matter, as lanes hear it. Four
+    queries, one more for each source with complaints.
+    """
+    alone = let_go(week.since - 13 * WEEK, week.until)
+    complaining = [one.incident for one in complaints(week.since, week.until).order_by("-routed_at", "pk")[:MOST_COMPLAINTS]]
+    about = complained_of(complaining, alone, MOST, incident="incident", source="source_id", at="settled_at")
+    learned = Q(incident__in=list(harm(week.since, week.until))) | Q(pk__in=list(about))
+    gone = alone.filter(learned).values_list("pk", "by")
     by_rule: dict[str, list[UUID]] = {}
     for pk, name in gone.order_by("-settled_at")[:MOST]:
         by_rule.setdefault(name, []).append(pk)

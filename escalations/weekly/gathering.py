@@ -10,6 +10,7 @@ from django.db.models import F, Q, QuerySet
 
 from escalations import leaning
 from escalations.expectation import expected
+from escalations.harm import AGAINST, failed
 from escalations.models import LaneGrant, OutcomeReport, Proposal, Role, StepRun, acknowledges
 from escalations.states import State, Verdict
 
@@ -123,7 +124,7 @@ def rows_of(found: QuerySet[Proposal], most: int = MOST) -> list[Came]:
 
 
 def week_of(role: Role, monday: date) -> Week:
-    """Return what came to a team in a week. Three queries."""
+    """Return what came to a team in a week. Four queries."""
     since, until = begins(monday), begins(monday) + WEEK
     rows = rows_of(of_team(role, since, until), MOST + 1)
     capped, rows = len(rows) > MOST, rows[:MOST]
@@ -134,17 +135,18 @@ def week_of(role: Role, monday: date) -> Week:
 
 
 def harm(since: datetime, until: datetime, incidents: Iterable[UUID] | None = None) -> dict[UUID, str]:
-    """Return what was learned between these moments that speaks against a decision: incident -> what. One query.
+    """Return what was learned between these moments that speaks against a decision: incident -> what. Two queries.
 
-    `incidents` None: of all. What was found right or resolved is no harm.
+    `incidents` None: of all. What was found right or resolved is no harm. That its source failed at it is, whatever it failed at.
     """
-    told = OutcomeReport.objects.filter(at__gte=since, at__lt=until, incident__test=False).filter(
-        Q(outcome="wrong") | Q(how__in=["complaint", "correction", "ack"])
-    ).exclude(outcome="right")
+    told = OutcomeReport.objects.filter(AGAINST, at__gte=since, at__lt=until, incident__test=False)
+    broke = failed(since, until).filter(decision__proposal__test=False)
     if incidents is not None:
-        told = told.filter(incident__in=list(incidents))
+        known = list(incidents)
+        told, broke = told.filter(incident__in=known), broke.filter(decision__proposal__incident__in=known)
     says = dict(OutcomeReport.HOW)
-    return {one.incident_id: says.get(one.how, one.how) for one in told.order_by("-at")[:MOST]}
+    found = dict.fromkeys(broke.order_by("-at").values_list("decision__proposal__incident_id", flat=True)[:MOST], says["ack"])
+    return found | {one.incident_id: says.get(one.how, one.how) for one in told.order_by("-at")[:MOST]}
 
 
 def grants_of(week: Week) -> list[tuple[LaneGrant, str]]:
@@ -166,7 +168,7 @@ def grants_of(week: Week) -> list[tuple[LaneGrant, str]]:
 
 
 def let_go(since: datetime, until: datetime) -> QuerySet[Proposal]:
-    """Return what rules settled without a person between these moments."""
+    """Return what rules and lanes settled without a person between these moments, each with the name of what let it go (`by`)."""
     return Proposal.objects.filter(
         test=False, settled_at__gte=since, settled_at__lt=until, state=State.APPROVED, decision__by_kind="policy"
-    ).annotate(by=F("decision__by_id"))
+    ).annotate(by=F("decision__by_name"))

@@ -79,12 +79,15 @@ def test_rules_clocks_and_unattended_tokens_teach_nothing(settle, mona):
 
 
 def test_a_model_does_not_learn_what_failed_or_was_wrong(settle):
-    right, wrong, failed = settle(), settle(), settle()
+    right, wrong, failed, complained, put_right = (settle() for _ in range(5))
+    for one, how in ((complained, "complaint"), (put_right, "correction")):
+        OutcomeReport.objects.create(incident=one.incident, outcome="resolved", how=how, by_kind="source", by_id="a")
     OutcomeReport.objects.create(incident=right.incident, outcome="right", by_kind="source", by_id="a")
     OutcomeReport.objects.create(incident=wrong.incident, outcome="wrong", by_kind="source", by_id="a")
     row = {row["proposal"]: row for row in taken()}
     assert chat.is_lesson(row[str(right.pk)]) and not chat.is_lesson(row[str(wrong.pk)])
     assert not chat.is_lesson(row[str(failed.pk)] | {"acknowledged": {"result": "failed"}})
+    assert not chat.is_lesson(row[str(complained.pk)]) and not chat.is_lesson(row[str(put_right.pk)])
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 500])

@@ -56,8 +56,8 @@ def test_what_was_failed_while_nobody_looked_is_found_by_the_sweep(alone, source
 
 
 @pytest.mark.parametrize(("outcome", "how", "right"), [
-    ("wrong", "feedback", False), ("wrong", "correction", False), ("resolved", "complaint", False), ("right", "feedback", None),
-    ("resolved", "feedback", None),
+    ("wrong", "feedback", False), ("wrong", "correction", False), ("resolved", "complaint", False), ("resolved", "correction", False),
+    ("right", "feedback", None), ("resolved", "feedback", None),
 ], ids=str)
 @pytest.mark.parametrize("by", ["source", "person"])
 def test_what_is_reported_counts_only_against(alone, time, outcome, how, right, by):

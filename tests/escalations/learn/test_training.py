@@ -9,7 +9,7 @@ from escalations import clock
 from escalations.errors import IllegalMove, Invalid, NotAllowed
 from escalations.learn import asking, promoting, training
 from escalations.learned import Model
-from escalations.models import AuditEntry, ClassifierVersion, Decision, Features, History, OutcomeReport
+from escalations.models import Acknowledgement, AuditEntry, ClassifierVersion, Decision, Features, History, OutcomeReport
 from escalations.states import Verdict, VersionState
 from tests.factories import PersonFactory, SourceFactory
 from tests.teaching import posted, taught
@@ -62,14 +62,25 @@ def test_decisions_of_test_keys_of_tokens_and_of_machines_teach_nothing():
     assert len(list(training.of_decisions())) == 8
 
 
-def test_what_was_found_wrong_later_is_no_yes():
+@pytest.mark.parametrize(("outcome", "how", "yes"), [
+    ("wrong", "feedback", False), ("resolved", "complaint", False), ("resolved", "correction", False), ("right", "feedback", True),
+    ("resolved", "feedback", True),
+])
+def test_what_was_found_wrong_later_is_no_yes(outcome, how, yes):
     source = SourceFactory()
     proposals = taught(source, PersonFactory(), 4)
-    OutcomeReport.objects.create(incident=proposals[1].incident, outcome="wrong", by_kind="source", by_id=source.name)
+    OutcomeReport.objects.create(incident=proposals[1].incident, outcome=outcome, how=how, by_kind="source", by_id=source.name)
 
     said = {case.at: case.approve for case in training.of_decisions()}
 
-    assert [said[decision.decided_at] for decision in Decision.objects.order_by("decided_at")] == [False, False, True, True]
+    assert [said[decision.decided_at] for decision in Decision.objects.order_by("decided_at")] == [False, yes, True, True]
+
+
+def test_what_failed_is_taught_as_people_decided_it():
+    proposals = taught(SourceFactory(), PersonFactory(), 2)
+    Acknowledgement.objects.create(decision=proposals[1].decision, result="failed")
+
+    assert sorted(case.approve for case in training.of_decisions()) == [False, True]
 
 
 def test_a_category_is_taught_only_where_a_person_signed_it():
