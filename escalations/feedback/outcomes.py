@@ -1,7 +1,7 @@
 """What somebody learned later of what was decided: it was right, it was wrong, it is resolved. Said once, never taken back.
 
-Who said it stays with it, for it weighs differently: a source's own key speaks only against its lane, never for it, and so does a
-person who was not there, or whose own request it was. `learn` reads these rows; nothing else moves because of them.
+Who said it stays with it, and whether they were there and had not asked for it themselves. What speaks against a decision counts,
+whoever says it (`escalations.harm`); that it was right is on record and counts for nothing. Nothing moves at once because of these rows.
 """
 
 from typing import Any
@@ -82,7 +82,7 @@ def _check(incident: Incident, outcome: str, how: str, complaint: Incident | Non
 
 
 def _is_own(person: Person, incident: Incident, decision: Decision) -> bool:
-    """Say whether it was this person's own request, or their own service's: they may tell what came of it, but not speak for it."""
+    """Say whether it was this person's own request, or their own service's: they may tell what came of it, as the one who asked."""
     decision.proposal.incident = incident
     return authority.is_own_request(person, decision.proposal)
 

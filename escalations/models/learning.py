@@ -111,7 +111,7 @@ class OutcomeReport(models.Model):
     by_kind = models.CharField(max_length=6)  # person, source
     by_id = models.CharField(max_length=150)
     person = models.ForeignKey(Person, null=True, on_delete=models.PROTECT, related_name="+")
-    interactive = models.BooleanField(default=False)  # a person was there; only such words may speak for a lane
+    interactive = models.BooleanField(default=False)  # a person was there, and had not asked for it themselves; on record, and weighs no more
     complaint = models.ForeignKey(Incident, null=True, on_delete=models.PROTECT, related_name="+")  # the incident that complains
     at = models.DateTimeField(default=clock.now)
 

@@ -27,7 +27,8 @@ def file(client, **said):
 
 def test_who_reads_it_says_what_came_of_it_and_the_story_tells(page, ask, reviewer):
     one = decided(ask(), reviewer, "fine")
-    assert "Nobody has said yet" in page.get(f"/incidents/{one.incident_id}/").content.decode()
+    before = page.get(f"/incidents/{one.incident_id}/").content.decode()
+    assert "Nobody has said yet" in before and "that it was right counts for nothing" in before
 
     answer = told(page, one, outcome="wrong", how="correction", detail="It had been <b>paid</b>.")
 
