@@ -17,6 +17,7 @@ SPOKEN = (
     "SELECT engine, error FROM escalations_classification AS said JOIN escalations_incident AS incident ON incident.id = said.incident_id "
     "WHERE incident.key = %s ORDER BY engine"
 )
+EACH_ONCE = [("learned", ""), ("llm", ""), ("rules", "")]  # the demo company has a classifier of its own
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_a_worker_killed_while_the_model_thinks(slow, slow_agent, model, took):
     until(lambda: slow_agent.is_past(identifier), 60, "routed")
 
     assert took("worker killed while the model thought, after its lease lapsed (120 s), until routed", killed) < 30
-    assert slow.sql(SPOKEN, "killed") == [("llm", ""), ("rules", "")]
+    assert slow.sql(SPOKEN, "killed") == EACH_ONCE
 
 
 def test_a_worker_that_slept_past_its_lease_is_refused_when_it_wakes(slow, slow_agent, model):
@@ -105,7 +106,7 @@ def test_a_worker_that_slept_past_its_lease_is_refused_when_it_wakes(slow, slow_
     worker.send_signal(signal.SIGCONT)
     until(lambda: slow.log_says("1 classifications came too late and were dropped", log), 30, "its word came too late")
 
-    assert slow.sql(SPOKEN, "asleep") == before == [("llm", ""), ("rules", "")]
+    assert slow.sql(SPOKEN, "asleep") == before == EACH_ONCE
     assert slow.sql(
         "SELECT token, stage FROM escalations_work WHERE incident_id = (SELECT id FROM escalations_incident WHERE key = 'asleep')"
     )[0][0] >= 2
@@ -145,4 +146,4 @@ def test_told_to_stop_while_the_model_thinks_it_ends_in_time_and_finishes_later(
     slow.start()
     slow.sql(LET_THE_LEASE_LAPSE)
     until(lambda: slow_agent.is_past(identifier), 60, "routed")
-    assert slow.sql(SPOKEN, "stopped") == [("llm", ""), ("rules", "")]
+    assert slow.sql(SPOKEN, "stopped") == EACH_ONCE
