@@ -183,15 +183,6 @@ class VersionState(TextChoices):
     FAILED = "failed"
 
 
-VERSION_MOVES: dict[VersionState, frozenset[VersionState]] = {
-    VersionState.WAITING: frozenset({VersionState.TRAINING, VersionState.FAILED}),
-    VersionState.TRAINING: frozenset({VersionState.READY, VersionState.WAITING, VersionState.FAILED}),
-    VersionState.READY: frozenset({VersionState.LIVE, VersionState.RETIRED}),
-    VersionState.LIVE: frozenset({VersionState.RETIRED}),
-    VersionState.RETIRED: frozenset({VersionState.LIVE}),  # taken back
-}
-
-
 class LaneState(TextChoices):
     """Whether a lane's machine may act alone. `policies.lanes` is its only writer."""
 

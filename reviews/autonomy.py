@@ -22,7 +22,6 @@ from .peoples_error import corrected
 
 PAGE = 50  # lanes on one page of the list
 LISTED = 20  # audits, and what went alone
-MISTAKES = 50  # as many as a view has
 SHOWS = {"": "All", "granted": "Acting alone", "ready": "Could act alone", "watching": "Watching"}
 SCORES: tuple[tuple[str, str, Callable[[float], str]], ...] = (  # of what it says of a yes, as `learned.scoring` names them
     ("accuracy", "foretold what people decided", percent),

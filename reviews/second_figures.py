@@ -12,7 +12,7 @@ from escalations.looks.vigilance import OPENED
 from escalations.models import Person, SecondLook, VigilanceAlarm
 from escalations.states import LookState
 
-from .measures import Tally, share
+from .measures import Tally
 
 SINCE = timedelta(days=30)
 MOST = 2_000  # decisions, the newest
@@ -64,10 +64,6 @@ class Figures:
     known: int = 0
     known_found: int = 0
     alarms: list[VigilanceAlarm] = field(default_factory=list)
-
-    @property
-    def alike_share(self) -> float | None:
-        return share(self.seen_alike, self.seen_again)
 
     @property
     def empty(self) -> bool:

@@ -1,11 +1,7 @@
 """A manager watches a lane fill, lets it act alone, sees a check fail and the lane withdrawn. On a phone, in the dark, without JavaScript."""
 
-import os
-from pathlib import Path
-
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from escalations import classify, clock, lifecycle, route
@@ -21,21 +17,9 @@ from tests.escalations.api.speaking import key_for
 from tests.factories import PersonFactory, SourceFactory
 from tests.lanes import lane_with, tried
 
-PICTURES = os.environ.get("PICTURES")  # a folder to leave pictures in, for whoever wants to look
-SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+from .looking import SIZES, axe, picture
+
 ENOUGH = 51  # right ones in a row at ten in a hundred
-
-
-def picture(page, name):
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
-
-
-def axe(page):
-    """What axe finds. Its script is injected by the browser's own tool, past the page's policy."""
-    page.wait_for_load_state("load")
-    found = Axe().run(page).response["violations"]
-    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
 
 
 class Sure:

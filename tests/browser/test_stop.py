@@ -1,29 +1,12 @@
 """Stop everything at the page, two release it; two people sign one yes. By keyboard, on a phone, in the dark, without JavaScript."""
 
-import os
-from pathlib import Path
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from escalations.models import Decision, Stop
 from tests.factories import STANDARD, PersonFactory
 
-PICTURES = os.environ.get("PICTURES")  # a folder to leave pictures in, for whoever wants to look
-SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
-
-
-def picture(page, name):
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
-
-
-def axe(page):
-    """What axe finds. Its script is injected by the browser's own tool, past the page's policy."""
-    page.wait_for_load_state("load")
-    found = Axe().run(page).response["violations"]
-    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
+from .looking import SIZES, axe, picture
 
 
 def no_wider_than_its_window(page):

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from escalations import clock
-from escalations.feedback import chat
 from escalations.models import AuditEntry, OutcomeReport, SecondLook
 from tests.factories import IncidentFactory
+from tests.tuning import faults_of
 
 from .conftest import decided
 
@@ -91,7 +91,7 @@ def test_each_form_holds_what_was_decided(ask, reviewer, mona, signed_in):
 
     assert (row["incident"]["title"], row["decision"]["by"]["name"], row["role"]) == ("Zoë’s turbine", None, "finance")
     assert (cells["reason"], cells["by"], cells["outcomes"], cells["teaches"]) == ("it spins", "Rosa Reviewer", '["resolved (feedback)"]', "true")
-    assert chat.faults_of(lesson) == [] and json.loads(lesson["messages"][2]["content"]) == {"decision": "approve", "reason": "it spins"}
+    assert faults_of(lesson) == [] and json.loads(lesson["messages"][2]["content"]) == {"decision": "approve", "reason": "it spins"}
 
 
 def test_days_and_roles_bound_what_is_taken(ask, reviewer, mona, signed_in):

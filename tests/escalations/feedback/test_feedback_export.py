@@ -18,6 +18,7 @@ from escalations.floors import lanes
 from escalations.models import AuditEntry, Decision, Lane, LaneGrant, OutcomeReport, Person, Proposal
 from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory, role
 from tests.lanes import live_version
+from tests.tuning import faults_of
 
 CARD, MAIL, KEY = "4111 1111 1111 1111", "anna@shop.example", "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
 LEAVES = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4)
@@ -185,7 +186,7 @@ def test_a_lesson_is_what_the_trainer_takes(settle, capsys):
     call_command("export_feedback", "--format", "chat")
 
     lessons = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [chat.faults_of(one) for one in lessons] == [[], [], []]
+    assert [faults_of(one) for one in lessons] == [[], [], []]
     assert [[said["role"] for said in one["messages"]] for one in lessons] == [["system", "user", "assistant"]] * 3
     assert all(len(one["messages"][1]["content"]) <= chat.LONGEST for one in lessons)
     answers = [json.loads(one["messages"][2]["content"]) for one in lessons]
@@ -211,13 +212,13 @@ def test_a_lesson_is_what_the_trainer_takes(settle, capsys):
     ids=["none", "empty", "no messages", "one message", "no such role", "blank", "nobody asks", "asks last", "system late", "more members"],
 )
 def test_what_the_trainer_refuses_is_known(example):
-    assert chat.faults_of(example)
+    assert faults_of(example)
 
 
 @given(st.dictionaries(st.sampled_from(["title", "body", "payload", "context", "proposal"]), VALUES))
 def test_whatever_was_sent_makes_a_lesson(asked):
     row = {"incident": asked, "triggers": [], "role": None, "decision": {"type": "approve", "reason": ""}}
-    assert chat.faults_of(chat.example_of(row)) == []
+    assert faults_of(chat.example_of(row)) == []
 
 
 def applied(value, changes):
