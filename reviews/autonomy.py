@@ -1,16 +1,17 @@
 """What the pages of lanes say: where a lane stands, in words; what it would let go, what it got wrong, who signed what when."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 
-from escalations import clock
+from escalations import clock, looks
 from escalations.learn import evidence
 from escalations.learn.evidence import LaneView
-from escalations.models import ClassifierVersion, Lane, LaneGrant, Person, Trial
+from escalations.models import ClassifierVersion, Lane, LaneGrant, Person, Proposal, Trial
 from escalations.policies import lanes as verbs
 from escalations.policies import proving
 from escalations.proof import sampling
@@ -79,6 +80,11 @@ class Shown:
         return self.view.grant
 
     @property
+    def proposals(self) -> list[Proposal]:
+        """Return every proposal that is drawn, with its decision: what a veil has to know."""
+        return [one.proposal for one in (*self.view.mistakes, *self.view.harm, *self.audits, *self.alone)]
+
+    @property
     def began_anew(self) -> LaneGrant | None:
         """Return the grant by whose end what had been believed is believed no more; None where all that was decided counts."""
         last = next((one for one in self.view.history if one.end in proving.BROKEN), None)
@@ -144,20 +150,28 @@ def listing(person: Person, show: str, number: int) -> Listing:
 
 
 def shown_to(person: Person, lane: Lane) -> Shown:
-    """Return what this person is shown of a lane. The queries of `evidence.seen`, and four more."""
+    """Return what this person is shown of a lane, without what they have open for a second look. The queries of `evidence.seen`, and five
+    more."""
     view = corrected(evidence.seen(lane))
+    open_looks = set(looks.opened_by(person).values_list("proposal__incident_id", flat=True))
+    view = replace(view, mistakes=without(open_looks, view.mistakes), harm=without(open_looks, view.harm))
     grant = view.grant
     chosen = grant.threshold if grant else view.certified.threshold if view.certified else None
     return Shown(
         view=view,
         standing=standing_of(view),
         plot=plot_of(view.rungs, grant.alpha if grant else lane.alpha, chosen),
-        audits=tried(grant, TrialMode.AUDIT) if grant else [],
-        alone=tried(grant, TrialMode.ALONE) if grant else [],
+        audits=without(open_looks, tried(grant, TrialMode.AUDIT)) if grant else [],
+        alone=without(open_looks, tried(grant, TrialMode.ALONE)) if grant else [],
         why_not=verbs.may_grant(person, lane), own=sum(one.many for one in view.deciders if one.person == person.pk),
         ends_soon=bool(grant and grant.expires_at - clock.now() < SOON),
         coming=None if view.version else coming(),
     )
+
+
+def without(incidents: set[UUID], trials: list[Trial]) -> list[Trial]:
+    """Return the trials of other incidents than these. Pure."""
+    return [one for one in trials if one.proposal.incident_id not in incidents]
 
 
 def is_live() -> bool:

@@ -87,7 +87,8 @@ def figures_of(person: Person) -> Figures:
             one.too_fast += seconds < reading.reading_seconds(length, risk)
     answered = SecondLook.objects.filter(state=LookState.ANSWERED, answered_at__gt=since)
     concerned = answered.filter(person=person) | answered.filter(proposal__decision__person=person, expected="")
-    for by, verdict, expected, decided in concerned.values_list("person_id", "verdict", "expected", "proposal__decision__type")[:MOST]:
+    newest = concerned.order_by("-answered_at").values_list("person_id", "verdict", "expected", "proposal__decision__type")[:MOST]
+    for by, verdict, expected, decided in newest:
         if by == person.pk and expected:
             made.known += 1
             made.known_found += known.found(expected, verdict)

@@ -36,6 +36,11 @@ def may_grant(person: Person, lane: Lane) -> str:
     return ""
 
 
+def may_end(person: Person, lane: Lane) -> bool:
+    """Say whether this person may end a grant of this lane: any manager, and who answers for the source. One query."""
+    return _is_manager(person) or (person.is_active and lane.source.owner_id == person.pk)
+
+
 @transaction.atomic
 def grant(
     lane_id: int, *, person: Person, alpha: float, delta: float, threshold: float, days: int, reason: str, digest: str, until: datetime | None,
@@ -104,7 +109,7 @@ def withdraw(
         raise ValueError(f"{end} is no way to end a grant")
     if (person is None) == (actor is None):
         raise ValueError("a person ends it or somebody else does")
-    if person is not None and not (_is_manager(person) or lane.source.owner_id == person.pk):
+    if person is not None and not may_end(person, lane):
         raise NotAllowed("Managers end it, and who answers for the source.")
     why = _reason(why)
     given = LaneGrant.objects.filter(lane=lane, ended_at=None).first()

@@ -16,7 +16,7 @@ from escalations.learn import asking, evidence
 from escalations.models import Lane
 from escalations.policies import lanes as verbs
 
-from .. import access, autonomy
+from .. import access, autonomy, veil
 from ..autonomy_forms import CONFIDENCES, GrantForm, ReasonForm, TargetForm
 from ..partials import leave, page
 
@@ -134,12 +134,14 @@ def refused(request: HttpRequest, found: Lane, form: forms.Form, act: str, error
 
 def drawn(request: HttpRequest, found: Lane, *, form: forms.Form | None = None, act: str = "", status: int = 200) -> HttpResponse:
     """Return the lane's page; `form` is what was posted to the act of that name."""
+    shown = autonomy.shown_to(request.user, found)
     context: dict[str, Any] = {
-        "shown": autonomy.shown_to(request.user, found),
+        "shown": shown,
+        "veil": veil.of(request.user, shown.proposals),
         "form": form,
         "act": act,
         "confidences": CONFIDENCES,
-        "may_end": any(role.decides_everything for role in access.roles_of(request.user)) or found.source.owner_id == request.user.pk,
+        "may_end": verbs.may_end(request.user, found),
         "longest_days": verbs.LONGEST_DAYS,
         "chosen_sure": request.POST.get("sure", "") if act == "target" else f"{100 * (1 - found.delta):.0f}",
         "enough": asking.ENOUGH,

@@ -37,7 +37,7 @@ def show(request: HttpRequest) -> HttpResponse:
             "choices": inbox.choices(request.user),
             "views": list(SavedView.objects.filter(person=request.user)),
             "may_decide": access.decides_somewhere(request.user),
-            "second_looks": 0 if request.htmx else second_looks.waiting_for(request.user).order_by()[:second_looks.WAITING].count(),
+            "second_looks": 0 if request.htmx else len(second_looks.listed(request.user)),
             "since": drawn_after,
             "first_page": not skip and "after" not in request.GET,
         },

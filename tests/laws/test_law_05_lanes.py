@@ -105,6 +105,7 @@ def test_nor_gets_what_no_lane_was_granted_for_past_one(agent, source, yes_man, 
         pass
 
     assert Incident.objects.count() == len(items) and settled_without_a_person() == []
+    assert not Proposal.objects.filter(routed_at=None).exists()
 
 
 def test_what_test_keys_post_never_goes_alone(posted, source, always_yes):

@@ -1,6 +1,5 @@
 """The estimated wait: order statistics that hold, censoring that is honest, and no number that cannot be."""
 
-import itertools
 import random
 from math import ceil, floor, inf
 
@@ -98,5 +97,5 @@ def test_the_interval_holds_as_often_as_it_says_on_queues_of_several_kinds(world
 def test_order_of_items_does_not_matter():
     draw = random.Random(3)
     items = [Item(at, at + draw.uniform(10, 500), at + draw.uniform(0, 900)) for at in (draw.uniform(0, 9000) for _ in range(60))]
-    told = {Past(list(order), 12_000.0).expect(3, 20.0, 12_000.0) for order in itertools.islice(itertools.permutations(items), 3)}
+    told = {Past(list(order), 12_000.0).expect(3, 20.0, 12_000.0) for order in (items, items[::-1], draw.sample(items, len(items)))}
     assert len(told) == 1

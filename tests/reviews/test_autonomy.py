@@ -8,11 +8,11 @@ import pytest
 
 from escalations import clock
 from escalations.learn import evidence, following
-from escalations.models import AuditEntry, ClassifierVersion, Lane, LaneGrant, Proposal, Trial
+from escalations.models import AuditEntry, ClassifierVersion, Decision, Estimate, Lane, LaneGrant, Proposal, Trial, Work
 from escalations.policies import lanes
 from escalations.states import LaneState, TrialMode, VersionState
 from reviews.autonomy_plot import percent
-from tests.factories import PersonFactory, SourceFactory
+from tests.factories import IncidentFactory, PersonFactory, ProposalFactory, SourceFactory
 from tests.lanes import lane_with, live_version, tried
 from tests.reviews.conftest import at
 
@@ -176,7 +176,8 @@ def test_the_page_costs_the_same_however_much_was_decided(client, manager, sourc
 def test_a_manager_grants_what_was_shown_with_reason_name_and_password(client, manager, proven):
     client = at(client, manager)
     page = page_of(client, proven)
-    assert "Countersign may settle by itself what" in page and "61 of" not in page
+    reach = evidence.seen(proven).certified.selected
+    assert "Countersign may settle by itself what" in page and f"{reach} of 62 decisions reach that score, 0 of them wrong" in page
 
     answer = client.post(f"{proven.get_absolute_url()}grant/", signed(page))
 
@@ -258,6 +259,36 @@ def test_who_answers_for_the_source_may_not_grant_and_may_end(client, manager, p
     assert "Nobody lets their own service act alone" in page_of(client, proven)
     answer = client.post(f"{proven.get_absolute_url()}grant/", form)
     assert answer.status_code == 403 and not LaneGrant.objects.exists()
+
+    granted(proven, PersonFactory(roles=["manager"]))
+    owner = PersonFactory(roles=["auditor"])
+    source.owner = owner
+    source.save()
+    client = at(client, owner)
+    assert 'name="allowed"' not in page_of(client, proven)  # what may be wrong is not theirs to say
+    assert client.post(f"{proven.get_absolute_url()}withdraw/", {"reason": "We change it."}).status_code == 303
+    proven.refresh_from_db()
+    assert proven.state == LaneState.WATCHING
+
+
+def test_what_a_list_of_proposals_masks_is_masked_here(client, manager, proven, source):
+    one = ProposalFactory(
+        incident=IncidentFactory(source=source), action="goodwill_voucher", args={"password": "zebra-stripes-77"}, state="rejected", settled_at=clock.now(),
+    )
+    Decision.objects.create(
+        proposal=one, type="reject", by_kind="person", person=manager, by_id="maren", by_name="Maren", reason="zebra-stripes-77 was theirs",
+        signed_digest=one.args_digest, decided_at=clock.now(), valid_until=clock.now(),
+    )
+    work = Work.objects.create(incident=one.incident, proposal=one, stage="done")
+    Estimate.objects.create(work=work, version=live_version(), approve=0.99, novelty=0.1)
+    Trial.objects.create(
+        proposal=one, lane=proven, work=work, version=live_version(), score=0.99, eligible=True, mode="watched", right=False, how="decision",
+        labelled_at=clock.now(),
+    )
+
+    page = page_of(at(client, manager), proven)
+
+    assert "was theirs" in page and "zebra-stripes-77" not in page
 
 
 def granted(lane, manager):

@@ -7,10 +7,11 @@ from django.contrib import admin
 from django.urls import reverse
 
 from escalations import clock, lifecycle, looks, weekly
-from escalations.models import EscalationReview, SecondLook, VigilanceAlarm
+from escalations.models import EscalationReview, Estimate, SecondLook, Trial, VigilanceAlarm, Work
 from tests.browser.test_look import MORE, PAGES
 from tests.escalations.api.speaking import Speaker, key_for, token_for
 from tests.factories import PersonFactory, ProposalFactory, role
+from tests.lanes import lane_with, live_version
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +81,21 @@ def test_no_page_of_the_room_tells(look, review, chief, signed_in):
 
     assert len(told) > 12
     assert [name for name, text in told.items() if WHY in text] == []
+
+
+def test_the_page_of_its_lane_does_not_tell(look, chief, colleague, signed_in):
+    lane = lane_with(look.proposal.source, "refund", right=3)
+    work = Work.objects.create(incident=look.proposal.incident, proposal=look.proposal, stage="done")
+    Estimate.objects.create(work=work, version=live_version(), approve=0.99, novelty=0.1)
+    Trial.objects.create(
+        proposal=look.proposal, lane=lane, work=work, version=live_version(), score=0.99, eligible=True, mode="watched", right=False,
+        how="decision", labelled_at=clock.now(),
+    )
+    other = PersonFactory(roles=["manager"])
+
+    told, others = (signed_in(person).get(lane.get_absolute_url()).content.decode() for person in (chief, other))
+
+    assert WHY not in told and WHY in others
 
 
 def test_no_list_of_the_administration_tells(look, review, chief, signed_in):
