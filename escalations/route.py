@@ -35,7 +35,6 @@ from escalations.states import Floor, Kind, Risk, Severity, Stage, State, Status
 logger = logging.getLogger(__name__)
 
 ASKED_WITHIN = timedelta(days=7)  # law 12
-STRANGE = 0.99  # novelty; where the trigger `unfamiliar` says nothing else
 MATCHED_WITHIN = timedelta(hours=1)  # how exactly a rule says when it last matched
 BATCH = 50
 ALARMS = {"went_on": "agent_failed", "silent": "agent_failed"}  # the triggers of alarms; of all others loop_detected
@@ -201,7 +200,7 @@ def _speaking(estimates: dict[int, Estimate]) -> int:
 
 def _strange(rulebook: Rulebook, novelty: float | None) -> bool:
     """Return whether something is so unlike the past, or of nobody knows which likeness, that no lane lets it go."""
-    limit = effective_settings("unfamiliar", rulebook.settings().get("unfamiliar", {})).get("above", STRANGE)
+    limit = effective_settings("unfamiliar", rulebook.settings().get("unfamiliar", {}))["above"]
     return novelty is None or not novelty <= float(limit)
 
 

@@ -64,7 +64,7 @@ def page_of(incidents: QuerySet[Incident], query: Any, absolute: Callable[[str],
             _role_told(query["role"]) if held else Q(proposals__state="pending", proposals__role__name=query["role"])
         )
     if "created_after" in query:
-        after = _time(query["created_after"])
+        after = time_of(query["created_after"])
         faults += [] if after else ["created_after: an RFC 3339 time with its offset (write + as %2B)"]
         found = found.filter(received_at__gt=after) if after else found
     limit = query.get("limit", str(PAGE))
@@ -103,7 +103,8 @@ def _held_outcomes() -> QuerySet[Delivery]:
     return Delivery.objects.filter(incident=OuterRef("pk"), type="proposal.settled", state=Sending.WAITING)
 
 
-def _time(text: str) -> datetime | None:
+def time_of(text: str) -> datetime | None:
+    """Return the moment a text names, in UTC; None for what is none, has no time zone, or lies where no calendar reaches."""
     try:
         at = parse_datetime(text)
     except ValueError:
@@ -121,7 +122,7 @@ def opened(cursor: str) -> tuple[datetime, UUID] | None:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         at, _, pk = text.partition("|")
-        moment = _time(at)
+        moment = time_of(at)
         return (moment, UUID(pk)) if moment else None
     except (ValueError, binascii.Error):
         return None

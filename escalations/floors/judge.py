@@ -14,13 +14,12 @@ from escalations.states import TRIGGERS, Floor, Kind, Severity, strictest, worst
 
 from . import cel, findings
 from .facts import facts_of, texts_of
+from .lanes import OWN_ENGINES
 from .pattern import LEFT, NO_LANE, pattern_of
 from .risk import risk_of
 from .rulebook import LiveRule, Rulebook
 from .triggers import asked_in, structural
 
-# Whose confidence may meet a threshold; the model's and the claim's may only take it away.
-OWN_ENGINES = frozenset({"rules", "learned"})
 CONFIDENT = 0.6  # low_confidence below this, unless its trigger's settings say otherwise under "below"
 NOTHING_RUNS = frozenset({Kind.EXCEPTION, Kind.ALERT})
 NEVER_ALONE = frozenset({Kind.QUESTION, Kind.HANDOFF})  # somebody asked for words; a rule has none

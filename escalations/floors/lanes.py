@@ -21,9 +21,10 @@ from escalations.states import Kind, LaneState, TrialMode, Verdict
 
 FRESH = timedelta(seconds=60)  # a lane whose evidence nobody looked at for longer lets nothing go (law 6)
 MOST_LANES = 300  # of one source: who makes up names of actions makes no rows without end
+# Whose confidence may meet a threshold, and whose category picks a lane; the model's and the claim's may only take away.
 OWN_ENGINES = frozenset({"rules", "learned"})
 ASKED_FOR_WORDS = frozenset({Kind.QUESTION, Kind.HANDOFF})  # nothing that could be approved as proposed
-COUNTED = 301  # what was let go, or drawn, since a grant is counted so far: the share of audits does not change any more
+COUNTED = sampling.STEPS[-1][0]  # what was let go, or drawn, since a grant is counted so far: the share of audits does not change any more
 
 _LOCK = 0x6C61_6E65
 _ENTER = """
@@ -51,7 +52,7 @@ class Open:
 @dataclass(slots=True)
 class Lanes:
     """The lanes as one batch knows them: the grants that stand, how many came through each since, and since its last wrong one. One
-    query, two more a grant, three where something was wrong."""
+    query; two more the first time something could go by a grant, three where something was wrong."""
 
     open: dict[tuple[int, str, str], Open] = field(default_factory=dict)
     passed: dict[int, int] = field(default_factory=dict)  # by grant
@@ -67,20 +68,25 @@ class Lanes:
             key = (lane.source_id, lane.by, lane.subject)
             lanes.ids[key] = lane.pk
             lanes.open[key] = Open(grant.pk, lane.pk, grant.version_id, grant.threshold, grant.audit_share, title_of(lane), why_of(grant))
-            came = Trial.objects.filter(grant=grant, mode__in=[TrialMode.ALONE, TrialMode.AUDIT])
-            lanes.passed[grant.pk] = came[:COUNTED].count()
-            if wrong_at := came.filter(right=False).aggregate(at=Max("labelled_at"))["at"]:
-                lanes.doubted[grant.pk] = came.filter(created_at__gt=wrong_at)[: sampling.DOUBTED].count()
         return lanes
 
     def share(self, grant: Open) -> float:
         """Return the chance with which the next that could go alone is drawn for a person, and count it."""
-        before = self.passed.get(grant.grant, 0)
+        if grant.grant not in self.passed:
+            self._count(grant.grant)
+        before = self.passed[grant.grant]
         self.passed[grant.grant] = before + 1
         since_wrong = self.doubted.get(grant.grant)
         if since_wrong is not None:
             self.doubted[grant.grant] = since_wrong + 1
         return sampling.audit_share(before, grant.long_run, since_wrong)
+
+    def _count(self, grant: int) -> None:
+        """Count what came through a grant before this batch: nothing of the batch did, for it is counted before the first does."""
+        came = Trial.objects.filter(grant=grant, mode__in=[TrialMode.ALONE, TrialMode.AUDIT])
+        self.passed[grant] = came[:COUNTED].count()
+        if wrong_at := came.filter(right=False).aggregate(at=Max("labelled_at"))["at"]:
+            self.doubted[grant] = came.filter(created_at__gt=wrong_at)[: sampling.DOUBTED].count()
 
     def id_of(self, key: tuple[int, str, str]) -> int | None:
         """Return the lane of this key, made where there is none yet; None where its source has as many as there may be.

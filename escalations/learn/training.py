@@ -13,6 +13,7 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from threadpoolctl import threadpool_limits
 
 from escalations import audit, clock, harm, queue
+from escalations.floors.lanes import key_of
 from escalations.learned import SPEC, Case, Model, of
 from escalations.learned.features import named
 from escalations.learned.fitting import ENOUGH, Fitted, fit
@@ -158,7 +159,7 @@ def _case(each: tuple[Any, ...], vector: bytes) -> Case:
     by, subject = ("category", category) if ours else ("action", action)
     return Case(
         features=vector, kind=kind, approve=verdict == Verdict.APPROVE and not wrong, category=str(signed.get("category") or ""),
-        severity=str(signed.get("severity") or ""), at=at, lane=f"{source}/{by}/{subject}" if subject else "",
+        severity=str(signed.get("severity") or ""), at=at, lane=key_of(source, by, subject) if subject else "",
         group=f"{source}/{session}" if session else "", source=str(source),
     )
 
@@ -186,7 +187,7 @@ def _of_history(row: History) -> Case:
     session = str(row.incident.get("session") or "") if isinstance(row.incident, dict) else ""
     return Case(
         features=bytes(row.data), kind=row.kind, approve=row.verdict == Verdict.APPROVE if row.verdict else None, category=row.category,
-        severity=row.severity, at=row.decided_at, lane=f"{row.source_id}/action/{action}" if action else "",
+        severity=row.severity, at=row.decided_at, lane=key_of(row.source_id, "action", action) if action else "",
         group=f"{row.source_id}/{session}" if session else "", source=str(row.source_id),
     )
 

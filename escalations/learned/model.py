@@ -17,8 +17,8 @@ from scipy import sparse
 from scipy.special import expit, softmax
 
 from . import novelty
-from .calibrating import Platt
 from .features import BLOCKS, SPEC, are_numbers, place_of_kind, unpacked
+from .platt import Platt
 from .text import BITS
 
 Floats = NDArray[np.float32]

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from escalations import worktime
 from escalations.errors import Invalid
 from escalations.floors.cel import compile_condition
+from escalations.floors.lanes import FRESH
 from escalations.floors.triggers import effective_settings
 from escalations.models import Trigger
 from escalations.states import TRIGGERS, Floor, RuleState
@@ -16,7 +17,6 @@ from .world import World
 NEVER = timedelta(days=30)
 AHEAD = timedelta(days=30)
 EXPIRES_SOON = timedelta(days=7)
-UNWATCHED = timedelta(seconds=60)
 
 
 def stopped(world: World) -> Iterator[Finding]:
@@ -69,7 +69,7 @@ def lanes(world: World) -> Iterator[Finding]:
                 "lane without a rule", f"{named} may act alone, and no live rule lets go what a lane has earned: people decide it all.",
                 f"Make such a rule live again, or end the grant on {lane.get_absolute_url()}.",
             )
-        if lane.checked_at is None or lane.checked_at < world.now - UNWATCHED:
+        if lane.checked_at is None or lane.checked_at < world.now - FRESH:
             yield found(
                 "lane unwatched", f"{named} may act alone, and nobody looks after its evidence: nothing goes.",
                 "See that `manage.py timers` runs, and what it logs.", grave=True,

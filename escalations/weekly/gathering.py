@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, FloatField, Q, QuerySet, Value
 
 from escalations import leaning
 from escalations.expectation import expected
@@ -117,16 +117,18 @@ def of_team(role: Role, since: datetime, until: datetime) -> QuerySet[Proposal]:
     return Proposal.objects.filter(window, test=False, asked__contains=[role.pk], routed_at__isnull=False)
 
 
-def rows_of(found: QuerySet[Proposal], most: int = MOST) -> list[Came]:
-    """Return these proposals as rows, newest first. One query; no args, drafts or contexts are read."""
-    told = found.annotate(expected=expected(), acknowledges=acknowledges()).order_by("-routed_at", "-pk")
+def rows_of(found: QuerySet[Proposal], most: int = MOST, *, overrides: bool = False) -> list[Came]:
+    """Return these proposals as rows, newest first. One query; no args, drafts or contexts are read, and what the classifier expected only
+    where `overrides` are asked for."""
+    said = expected() if overrides else Value(None, output_field=FloatField())
+    told = found.annotate(expected=said, acknowledges=acknowledges()).order_by("-routed_at", "-pk")
     return [Came(*row) for row in told.values_list(*_FIELDS)[:most]]
 
 
 def week_of(role: Role, monday: date) -> Week:
     """Return what came to a team in a week. Four queries."""
     since, until = begins(monday), begins(monday) + WEEK
-    rows = rows_of(of_team(role, since, until), MOST + 1)
+    rows = rows_of(of_team(role, since, until), MOST + 1, overrides=True)
     capped, rows = len(rows) > MOST, rows[:MOST]
     steps: dict[UUID, list[StepRun]] = {}
     for step in StepRun.objects.filter(proposal__in=[one.pk for one in rows], fired_at__gte=since, fired_at__lt=until):

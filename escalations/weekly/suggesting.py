@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
+from math import comb
 
 import numpy as np
-from scipy.stats import hypergeom
 
 from escalations import interval
 from escalations.floors.cel import compile_condition
@@ -134,12 +134,18 @@ def _tell(found: _Found, later: Sequence[Case], level: float) -> Suggested | Non
     if len(matching) < SUPPORT:
         return None
     low, high = interval.clopper_pearson(hits, len(matching))
-    by_chance = float(hypergeom.sf(hits - 1, len(later), sum(agreed), len(matching)))
+    by_chance = _at_least(hits, len(matching), sum(agreed), len(later))
     if low < DEMANDED[found.floor] or by_chance > level:
         return None
     shown = [str(one.pk) for one in _telling(matching, found.floor)]
     why = _why(found.floor, matching, hits, len(later) - len(matching), sum(agreed) - hits, low)
     return Suggested(found.condition, found.floor, why, len(matching), hits, low, high, shown)
+
+
+def _at_least(hits: int, drawn: int, right: int, of: int) -> float:
+    """Return the chance of so many hits or more among `drawn` out of `of`, of which `right` are right: Fisher's exact test, one-sided."""
+    ways = sum(comb(right, one) * comb(of - right, drawn - one) for one in range(hits, min(right, drawn) + 1))
+    return ways / comb(of, drawn)
 
 
 def _telling(matching: Iterable[Case], floor: Floor) -> list[Case]:

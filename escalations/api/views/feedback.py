@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -11,6 +10,7 @@ from rest_framework.response import Response
 
 from escalations import clock, errors, feedback
 from escalations.api import auth, fields, inputs, outputs
+from escalations.api.pages import time_of
 from escalations.classify.mask import Mask
 from escalations.models import Incident, Role
 
@@ -97,11 +97,8 @@ def moment_of(asked: Any, name: str) -> Any:
     text = asked.get(name)
     if not text:
         return None
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    moment = time_of(text)
+    if moment is None:
         raise errors.Invalid([fault(name, "a moment as RFC 3339 writes it, with its time zone")])
     return moment
 

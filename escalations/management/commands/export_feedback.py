@@ -61,7 +61,7 @@ def moment_of(text: str | None) -> datetime | None:
         found = parse_datetime(text)
     except ValueError:
         found = None
-    if found is None or found.tzinfo is None:
+    if found is None or found.tzinfo is None or not 1 < found.year < 9999:
         raise CommandError(f"{text!r} is neither a day (2026-11-01) nor a moment with its time zone (2026-11-01T09:00:00Z).")
     return found
 

@@ -142,8 +142,11 @@ def test_who_sees_everything_takes_it_away_and_the_record_says_so(agent, settled
 
 
 @pytest.mark.parametrize(
-    "query", [{"format": "xml"}, {"redact": "perhaps"}, {"since": "yesterday"}, {"until": "2026-01-01T00:00:00"}, {"role": "nobody"}, {"x": "1"}],
-    ids=lambda query: next(iter(query)),
+    "query", [
+        {"format": "xml"}, {"redact": "perhaps"}, {"since": "yesterday"}, {"until": "2026-01-01T00:00:00"}, {"role": "nobody"}, {"x": "1"},
+        {"since": "0001-01-01T00:00:00+14:00"}, {"until": "9999-12-31T23:59:59-14:00"},
+    ],
+    ids=str,
 )
 def test_what_is_asked_for_wrongly_is_refused(auditor, query):
     assert_problem(auditor.get("/feedback", **query), 400, "invalid")
