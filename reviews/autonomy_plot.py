@@ -60,13 +60,10 @@ class Plot:
     marks: list[Mark]
     line: str
     allowed_y: str
-    allowed_text_y: str
     up: list[Tick]
     across: list[Tick]
     rows: list[Row]
     chosen: Mark | None
-    label_x: str
-    label_anchor: str
 
     width: int = WIDTH
     height: int = HEIGHT
@@ -103,20 +100,14 @@ def plot_of(rungs: Sequence[Rung], alpha: float, chosen: float | None = None) ->
         for rung in ordered if rung.selected  # of one that nothing reached there is nothing to draw; the table has it
     ]
     at = next((mark for mark in marks if mark.chosen), None)
-    # The label stands to the left of a point in the right half, so that it stays inside the drawing.
-    to_left = at is not None and float(at.x) > WIDTH / 2
-    label_x = f"{float(at.x) + (-12 if to_left else 12):.1f}" if at else ""
     return Plot(
         marks=marks,
         line=" ".join(f"{mark.x},{mark.y}" for mark in marks),
         allowed_y=up(alpha),
-        allowed_text_y=f"{float(up(alpha)) - 5:.1f}",
         up=[Tick(up(top * part / 4), percent(top * part / 4)) for part in (0, 2, 4)],
         across=[Tick(across(part / 4), f"{25 * part} %") for part in range(5)],
         rows=[Row(rung, is_chosen(rung, chosen)) for rung in ordered],
         chosen=at,
-        label_x=label_x,
-        label_anchor="end" if to_left else "start",
     )
 
 

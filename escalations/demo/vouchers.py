@@ -35,7 +35,6 @@ class Voucher:
     asks: dict[str, Any]
     verdict: str
     reason: str
-    looks_like: str
 
 
 def vouchers(count: int, seed: int, first_order: int) -> Iterator[Voucher]:
@@ -49,7 +48,7 @@ def vouchers(count: int, seed: int, first_order: int) -> Iterator[Voucher]:
         order = first_order + 3 * number + chance.randint(0, 2)
         request, because = (text.format(item=item, days=days, amount=amount) for text in SAYS[why])
         yield Voucher(
-            f"voucher-{order}", asked(order, amount, request, because), Verdict.REJECT if refused else Verdict.APPROVE, refused, why
+            f"voucher-{order}", asked(order, amount, request, because), Verdict.REJECT if refused else Verdict.APPROVE, refused,
         )
 
 

@@ -56,7 +56,6 @@ class Counts:
     taken: int = 0
     known: int = 0  # taken before, or decided in this database: that teaches already
     differ: int = 0  # taken before, and labelled otherwise then: kept as it was
-    teach_nothing: int = 0
 
 
 def case_of(record: Any, *, number: int, posted: Posted, key_of: Callable[[dict[str, Any]], str], at: datetime | None) -> Case:

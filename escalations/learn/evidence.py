@@ -94,7 +94,7 @@ def ladder(lane: Lane, version: ClassifierVersion, alpha: float, delta: float, u
 
 
 def watch(grant: LaneGrant) -> Watch:
-    """Return the watch over a grant: the evidence it stands on as it is known now, what went alone since, and the audits. Three queries.
+    """Return the watch over a grant: the evidence it stands on as it is known now, what went alone since, and the audits. Five queries.
 
     Of audits those that may be evidence count, and every wrong one whoever said so.
     """

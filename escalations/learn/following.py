@@ -58,7 +58,7 @@ class Memory:
 
 def follow(limit: int = BATCH, memory: Memory | None = None) -> int:
     """Label up to `limit` trials that were decided since, look at every granted lane again, withdraw what has to be; return how many
-    were labelled. Run by the timers each second; about five queries when there is nothing to do, two more a granted lane. Several may
+    were labelled. Run by the timers each second; about ten queries when there is nothing to do, two more a granted lane. Several may
     run at once."""
     memory = Memory() if memory is None else memory
     sweeping = queue.take_turn(SWEPT, 59)
@@ -180,7 +180,7 @@ def _unchecked(grant: LaneGrant, now: datetime) -> Alarm | None:
 
 
 def _drifted(grant: LaneGrant, memory: Memory) -> Alarm | None:
-    """Return why what comes in is not what the grant was given for. One query as a rule, four where fifty more came in."""
+    """Return why what comes in is not what the grant was given for. One query as a rule, five where fifty more came in."""
     came = Trial.objects.filter(lane_id=grant.lane_id, version_id=grant.version_id, eligible=True, created_at__gte=grant.granted_at)
     count = came.count()
     if count // EVERY == memory.came.get(grant.pk, 0) // EVERY:

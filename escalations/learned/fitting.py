@@ -78,7 +78,7 @@ def fit(
 
 
 def spoken(model: Model, cases: Sequence[Case]) -> list[Said]:
-    """Return what a model says of cases, a thousand at a time."""
+    """Return what a model says of cases, CHUNK at a time."""
     return [
         one for at in range(0, len(cases), CHUNK) for one in model.speak([case.features for case in cases[at : at + CHUNK]])
     ]

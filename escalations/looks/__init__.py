@@ -8,10 +8,10 @@ counts who saw things alike, `vigilance` looks for signs that somebody signs wit
 from .answering import answer, leave, open_look
 from .drawing import draw, lapse
 from .known import mark, retire
-from .seeing import looking_at, may_look, open_for, opened_by
+from .seeing import looking_at, open_for, opened_by
 from .vigilance import SHARED_AFTER, alarms_of, answer_alarm, look, note_seen, shared_alarms
 
 __all__ = [
-    "SHARED_AFTER", "alarms_of", "answer", "answer_alarm", "draw", "lapse", "leave", "look", "looking_at", "mark", "may_look", "note_seen",
+    "SHARED_AFTER", "alarms_of", "answer", "answer_alarm", "draw", "lapse", "leave", "look", "looking_at", "mark", "note_seen",
     "open_for", "open_look", "opened_by", "retire", "shared_alarms",
 ]

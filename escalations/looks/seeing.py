@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from escalations import authority, clock
+from escalations import clock
 from escalations.models import Comment, Person, Role, SecondLook, Signature
 from escalations.states import LookState
 
@@ -39,11 +39,6 @@ def open_for(person: Person, roles: Iterable[Role] | None = None) -> QuerySet[Se
         .defer("proposal__incident__raw")
         .order_by("drawn_at", "pk")
     )
-
-
-def may_look(person: Person, look: SecondLook) -> bool:
-    """Say whether this person may answer this look. Two queries."""
-    return not authority.is_own_request(person, look.proposal) and open_for(person).filter(pk=look.pk).exists()
 
 
 def looking_at(person: Person, incident_id: UUID) -> SecondLook | None:

@@ -71,7 +71,8 @@ def _rows(lane: Lane, version: ClassifierVersion, until: datetime | None = None)
 
 
 def pieces(lane: Lane, version: ClassifierVersion, until: datetime | None = None) -> list[Piece]:
-    """Return the evidence of a version in a lane, in the order in which it was learned; only what was known `until` then. Two queries."""
+    """Return the evidence of a version in a lane, in the order in which it was learned; only what was known `until` then. Three
+    queries."""
     found = _rows(lane, version, until).order_by("labelled_at", "pk").values_list(
         "pk", "work__estimates__approve", "right", "labelled_at", "share", "grant_id", "grant__audit_share", "mode"
     )
@@ -85,7 +86,7 @@ def pieces(lane: Lane, version: ClassifierVersion, until: datetime | None = None
 
 
 def deciders(lane: Lane, version: ClassifierVersion) -> list[Decider]:
-    """Return whose decisions the evidence is, who decided most of it first. Two queries."""
+    """Return whose decisions the evidence is, who decided most of it first. Three queries."""
     decided = Decision.objects.filter(by_kind="person", proposal__in=_rows(lane, version).values("proposal"))
     rows = decided.values("person_id").annotate(name=Max("by_name"), many=Count("pk")).order_by("-many", "person_id")
     return [Decider(row["person_id"], row["name"], row["many"]) for row in rows]

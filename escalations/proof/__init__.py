@@ -3,9 +3,9 @@
 Pure: numbers in, numbers out; no Django, no clock, no rows. What is promised, and on what conditions, is docs/guarantee.md.
 """
 
-from .betting import Evidence, log_wealth, upper
+from .betting import log_wealth, upper
 from .drift import Drift
 from .ladder import Ladder, Rung
 from .watch import Alarm, LetGo, Watch
 
-__all__ = ["Alarm", "Drift", "Evidence", "Ladder", "LetGo", "Rung", "Watch", "log_wealth", "upper"]
+__all__ = ["Alarm", "Drift", "Ladder", "LetGo", "Rung", "Watch", "log_wealth", "upper"]

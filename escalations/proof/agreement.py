@@ -1,6 +1,6 @@
 """How far two people agree beyond chance."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
@@ -56,11 +56,3 @@ def cohen(pairs: Iterable[tuple[str, str]], level: float = 0.95) -> Agreement:
     away = float(ndtri((1 + level) / 2)) * sqrt(max(spread, 0.0) / n) / (1 - expected)
     low = (clopper_pearson(agreed, n, level)[0] - expected) / (1 - expected) if agreed == n else kappa - away
     return Agreement(n, observed, expected, kappa, max(low, -1.0), min(kappa + away, 1.0))
-
-
-def by(rows: Iterable[tuple[str, str, str]], level: float = 0.95) -> dict[str, Agreement]:
-    """Return the agreement for each category of (category, first said, second said), in the categories' order."""
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for category, one, other in rows:
-        found[category].append((one, other))
-    return {category: cohen(found[category], level) for category in sorted(found)}

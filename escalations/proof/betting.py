@@ -15,9 +15,8 @@ nonparametric, nonasymptotic confidence sequences", Annals of Statistics 49 (202
 "Estimating means of bounded random variables by betting", JRSS B 86 (2024), 1–27.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, inf, log
+from math import log
 
 import numpy as np
 from scipy.special import betainc, betaln
@@ -64,44 +63,6 @@ def upper(wrong: int, of: int, delta: float) -> float:
         else:
             high = middle
     return high
-
-
-@dataclass
-class Evidence:
-    """What was decided so far of the items one threshold selects, weighed against "it errs at least alpha"."""
-
-    alpha: float
-    wrong: int = 0
-    of: int = 0
-
-    def add(self, right: bool) -> None:
-        """Count one more, right or wrong."""
-        self.add_many(1, 0 if right else 1)
-
-    def add_many(self, of: int, wrong: int) -> None:
-        """Count `of` more, `wrong` of which were wrong."""
-        if not 0 <= wrong <= of:
-            raise ValueError(f"{wrong} of {of}")
-        self.of, self.wrong = self.of + of, self.wrong + wrong
-
-    @property
-    def log_wealth(self) -> float:
-        """The logarithm of the wealth; the claim is refuted at confidence 1 - delta where it is at least log(1/delta)."""
-        return log_wealth(self.wrong, self.of, self.alpha)
-
-    @property
-    def wealth(self) -> float:
-        """The wealth itself, for a page: infinite beyond what a float holds."""
-        said = self.log_wealth
-        return exp(said) if said < 700 else inf
-
-    def bound(self, level: float = 0.95) -> float:
-        """Return the upper bound of the error that holds at this level whenever one looks."""
-        return upper(self.wrong, self.of, 1 - level)
-
-    def refuted(self, delta: float) -> bool:
-        """Say whether "it errs at least alpha" is refuted at confidence 1 - delta."""
-        return delta > 0 and self.log_wealth >= -log(delta)
 
 
 @lru_cache(maxsize=1024)

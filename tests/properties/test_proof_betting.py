@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate
 
-from escalations.proof.betting import Evidence, log_wealth, upper
+from escalations.proof.betting import log_wealth, upper
 
 ALPHAS = [0.01, 0.02, 0.05, 0.1]
 DELTAS = [0.0125, 0.05, 0.1]
@@ -113,23 +113,16 @@ def test_a_bound_for_any_moment_is_wider_than_clopper_and_pearsons_for_one():
         assert from_one_look < upper(wrong, of, 0.05) < 2.5 * max(from_one_look, (wrong + 3) / of)
 
 
-def test_evidence_adds_up_and_refuses_what_cannot_be():
-    one = Evidence(0.05)
-    for right in [True] * 60 + [False] + [True] * 39:
-        one.add(right)
-    other = Evidence(0.05)
-    other.add_many(100, 1)
-    assert (one.wrong, one.of, one.log_wealth) == (1, 100, other.log_wealth)
-    assert one.wealth == pytest.approx(exp(one.log_wealth))
-    assert one.bound(0.95) == upper(1, 100, 0.05)
-    assert one.refuted(0.2) == (one.bound(0.8) <= 0.05)
+def test_of_nothing_and_of_nothing_but_mistakes_the_bound_says_nothing():
     assert upper(0, 0, 0.05) == upper(7, 7, 0.05) == 1.0
+
+
+def test_what_cannot_be_is_refused():
     for wrong, of in [(2, 1), (-1, 3)]:
-        with pytest.raises(ValueError):
-            one.add_many(of, wrong)
         with pytest.raises(ValueError):
             log_wealth(wrong, of, 0.05)
     with pytest.raises(ValueError):
         upper(0, 5, 0.0)
     with pytest.raises(ValueError):
         log_wealth(0, 5, 1.0)
+

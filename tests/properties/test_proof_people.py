@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from escalations.interval import clopper_pearson
-from escalations.proof.agreement import by, cohen
+from escalations.proof.agreement import cohen
 from escalations.proof.betting import upper
 from escalations.proof.calibration import auroc, bins, ece
 from escalations.proof.noise import corrected, people_error
@@ -63,8 +63,8 @@ def test_the_interval_of_kappa_holds_the_true_one_about_as_often_as_it_says():
 def test_of_nothing_and_of_one_thing_kappa_says_nothing():
     assert cohen([]).kappa is None and cohen([]).n == 0
     assert cohen([("approve", "approve")] * 9).kappa is None
-    told = by([("refund", "approve", "approve"), ("refund", "reject", "reject"), ("access", "approve", "reject")])
-    assert list(told) == ["access", "refund"] and told["refund"].kappa == 1 and told["refund"].low < 0.5
+    told = cohen([("approve", "approve"), ("reject", "reject")])
+    assert told.kappa == 1 and told.low < 0.5
 
 
 def test_clopper_and_pearson_of_the_tables():
